@@ -16,7 +16,8 @@ const (
 	Unknown     Kind = iota // not classified; not retried
 	Invalid                 // the record or request itself is wrong
 	TooLarge                // over a size limit of the destination
-	Denied                  // authentication or authorisation refused it
+	Unauthenticated         // the destination refused our credentials: no record can pass
+	Denied                  // authorisation refused this record or request
 	NotFound                // no such topic, partition, queue …
 	Throttled               // the destination asks to slow down; retried
 	Unavailable             // the destination cannot be reached now; retried
@@ -29,6 +30,8 @@ func (k Kind) String() string {
 		return "invalid"
 	case TooLarge:
 		return "too_large"
+	case Unauthenticated:
+		return "unauthenticated"
 	case Denied:
 		return "denied"
 	case NotFound:

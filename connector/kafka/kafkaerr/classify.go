@@ -49,9 +49,10 @@ func kindOfCode(k sarama.KError) connector.Kind {
 	case sarama.ErrMessageSizeTooLarge, sarama.ErrOffsetMetadataTooLarge:
 		return connector.TooLarge
 	case sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
-		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed,
-		sarama.ErrSASLAuthenticationFailed, sarama.ErrUnsupportedSASLMechanism, sarama.ErrIllegalSASLState:
+		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed:
 		return connector.Denied
+	case sarama.ErrSASLAuthenticationFailed, sarama.ErrUnsupportedSASLMechanism, sarama.ErrIllegalSASLState:
+		return connector.Unauthenticated
 	case sarama.ErrUnknownTopicOrPartition, sarama.ErrGroupIDNotFound, sarama.ErrInvalidTopic:
 		return connector.NotFound
 	case sarama.ErrThrottlingQuotaExceeded:
