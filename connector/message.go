@@ -32,6 +32,11 @@ type Message struct {
 	// tag, an index in the request.
 	Seq int64
 
+	// Err is set by a source or transformer for a record that it could not
+	// decode: Key and Value hold what there is, cut to the source's limit. The
+	// exporter sends it to the dead letters, or fails it, and never writes it.
+	Err error
+
 	// Ack is called exactly once, from any goroutine, when the fate of the
 	// message is known. It must not block. Messages of one Publish call share
 	// one Ack function, so that a stage may wrap it once for the batch. Nil
