@@ -1,0 +1,130 @@
+package wire
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// LinkOptions say what the absolute links of answers begin with. The zero
+// value takes the Host header.
+type LinkOptions struct {
+	// Advertised are the listeners to name in links, by the request's scheme
+	// (advertised.listeners).
+	Advertised []*url.URL
+	// HostName stands in for the host of the request (host.name).
+	HostName string
+	// Ports are the listening ports by scheme, for HostName.
+	Ports map[string]string
+	// Trusted reports whether the peer (r.RemoteAddr) is a proxy whose
+	// Forwarded and X-Forwarded-* headers count. Nil trusts nobody.
+	Trusted func(remoteAddr string) bool
+}
+
+type prefixKey struct{}
+
+// WithPrefix notes the path that the API is served under, such as /kafka, for
+// links and for telling v3 from v2.
+func WithPrefix(r *http.Request, prefix string) *http.Request {
+	if prefix == "" {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), prefixKey{}, prefix))
+}
+
+// Prefix is what WithPrefix noted.
+func Prefix(r *http.Request) string {
+	prefix, _ := r.Context().Value(prefixKey{}).(string)
+	return prefix
+}
+
+// BaseURL is scheme, authority and base path of every generated link, without
+// a slash at the end: an advertised listener of the request's scheme, else the
+// host name that was set, else what the client asked for. A trusted peer may
+// say what the client asked for (RFC 7239, or the older X-Forwarded-*).
+func BaseURL(r *http.Request, opts LinkOptions) string {
+	scheme, host, before := "http", r.Host, ""
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if opts.Trusted != nil && opts.Trusted(r.RemoteAddr) {
+		f := forwarded(r.Header)
+		if f.scheme != "" {
+			scheme = f.scheme
+		}
+		if f.host != "" {
+			host = f.host
+		}
+		before = f.prefix
+	}
+	return scheme + "://" + authority(scheme, host, opts) + before + Prefix(r)
+}
+
+func authority(scheme, host string, opts LinkOptions) string {
+	for _, u := range opts.Advertised {
+		if u.Scheme == scheme {
+			return u.Host
+		}
+	}
+	if opts.HostName == "" {
+		return host
+	}
+	if _, port, err := net.SplitHostPort(host); err == nil && port != "" {
+		if own := opts.Ports[scheme]; own != "" {
+			port = own
+		}
+		return net.JoinHostPort(strings.Trim(opts.HostName, "[]"), port)
+	}
+	return opts.HostName
+}
+
+type forwardedTo struct{ scheme, host, prefix string }
+
+// forwarded reads the first element: that is the proxy nearest to the client.
+func forwarded(h http.Header) forwardedTo {
+	var f forwardedTo
+	for pair := range strings.SplitSeq(firstElement(h.Get("Forwarded")), ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		value = strings.Trim(value, `"`)
+		switch strings.ToLower(name) {
+		case "proto":
+			f.scheme = value
+		case "host":
+			f.host = value
+		}
+	}
+	if f.scheme == "" {
+		f.scheme = firstElement(h.Get("X-Forwarded-Proto"))
+	}
+	if f.host == "" {
+		f.host = firstElement(h.Get("X-Forwarded-Host"))
+		if port := firstElement(h.Get("X-Forwarded-Port")); f.host != "" && port != "" && !strings.Contains(f.host, ":") {
+			f.host += ":" + port
+		}
+	}
+	f.prefix = strings.TrimSuffix(firstElement(h.Get("X-Forwarded-Prefix")), "/")
+	return f.valid()
+}
+
+func firstElement(header string) string {
+	element, _, _ := strings.Cut(header, ",")
+	return strings.TrimSpace(element)
+}
+
+// valid drops what is not a scheme, a host or a path, so that a header can
+// not write anything else into a link.
+func (f forwardedTo) valid() forwardedTo {
+	f.scheme = strings.ToLower(f.scheme)
+	if f.scheme != "http" && f.scheme != "https" {
+		f.scheme = ""
+	}
+	if u, err := url.Parse("http://" + f.host); err != nil || u.Host != f.host {
+		f.host = ""
+	}
+	if u, err := url.Parse(f.prefix); err != nil || u.Path != f.prefix || !strings.HasPrefix(f.prefix, "/") || strings.HasPrefix(f.prefix, "//") {
+		f.prefix = ""
+	}
+	return f
+}
