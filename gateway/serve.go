@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// serve is the way of every request: bounded body, counted, compressed where
+// it pays, and never taken down by a panic.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	res := responses.Get().(*response)
+	res.start(w, r)
+	start := time.Now()
+	if r.Body != nil && r.Body != http.NoBody {
+		res.body.guard(w, r.Body, int64(s.cfg.MaxBodyBytes), time.Duration(s.cfg.BodyTimeout))
+		r.Body = &res.body
+	}
+	defer s.finish(res, r, start)
+	if len(s.cfg.CORS.AllowedOrigins) > 0 && s.cors(res, r) {
+		return
+	}
+	s.mux.ServeHTTP(res, r)
+}
+
+// finish runs deferred, so that a panic of the handler is answered and counted.
+func (s *Server) finish(res *response, r *http.Request, start time.Time) {
+	failure := recover()
+	if failure != nil && failure != http.ErrAbortHandler {
+		// The value may hold a payload: its type and the stack say where to look.
+		s.log.Error("http handler failed", "route", r.Pattern, "panic", fmt.Sprintf("%T", failure), "stack", string(debug.Stack()))
+		if !res.wrote {
+			clear(res.Header())
+			writeError(res, http.StatusInternalServerError, "Internal Server Error")
+			failure = nil
+		}
+	}
+	if failure == nil {
+		res.end()
+	}
+	s.metrics.observe(r.Pattern, res.code, time.Since(start))
+	if failure != nil {
+		panic(http.ErrAbortHandler) // the answer is incomplete; the client must see that
+	}
+	// A body that a handler's goroutine still reads must not meet the next
+	// request: only what was read to its end, or never given out, is reused.
+	if res.reusable() {
+		res.reset()
+		responses.Put(res)
+	}
+}
+
+// cors adds the CORS headers and reports whether it answered a preflight.
+func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	switch {
+	case origin == "":
+		return false
+	case slices.Contains(s.cfg.CORS.AllowedOrigins, "*"):
+		h.Set("Access-Control-Allow-Origin", "*")
+	case slices.Contains(s.cfg.CORS.AllowedOrigins, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return false
+	}
+	h.Set("Access-Control-Expose-Headers", "Location")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// writeError writes the error shape of the REST proxy, which all doors share.
+func writeError(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"error_code":%d,"message":%q}`, status, message) // the client may be gone
+}
