@@ -1,0 +1,12 @@
+//go:build integration
+
+package services_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/headrace/headrace/test/services"
+)
+
+func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
