@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// expansion is the text of one scalar after interpolation.
+type expansion struct {
+	text   string
+	filled bool     // something was put in
+	jinja  bool     // the whole scalar is one {{ }}
+	faults []string // what could not be resolved
+}
+
+// expand resolves every ${…} and {{ … }} of a scalar. What was put in is not
+// looked at again.
+func (r *Resolver) expand(text string) expansion {
+	var out strings.Builder
+	var e expansion
+	for rest := text; rest != ""; {
+		i := strings.IndexAny(rest, "${")
+		if i < 0 {
+			out.WriteString(rest)
+			break
+		}
+		out.WriteString(rest[:i])
+		rest = rest[i:]
+		switch {
+		case strings.HasPrefix(rest, "$${"):
+			out.WriteString("${")
+			rest = rest[3:]
+		case strings.HasPrefix(rest, "${"):
+			rest = e.put(&out, rest, 2, "}", r.variable)
+		case strings.HasPrefix(rest, "{{"):
+			e.jinja = len(rest) == len(text)
+			rest = e.put(&out, rest, 2, "}}", r.template)
+			e.jinja = e.jinja && rest == ""
+		case statement.MatchString(rest):
+			e.faults = append(e.faults, "Jinja statements {% … %} are not supported; write the values out")
+			rest = ""
+		default:
+			out.WriteByte(rest[0])
+			rest = rest[1:]
+		}
+	}
+	e.text = out.String()
+	return e
+}
+
+// put resolves the expression between the opening of n bytes and end, writes
+// its value and returns what follows.
+func (e *expansion) put(out *strings.Builder, rest string, n int, end string, resolve func(string) (value, error)) string {
+	inner, after, closed := strings.Cut(rest[n:], end)
+	if !closed {
+		e.faults = append(e.faults, fmt.Sprintf("%q is never closed by %q; write $${ for a plain ${", rest[:n], end))
+		return ""
+	}
+	v, err := resolve(inner)
+	switch {
+	case err != nil:
+		e.faults = append(e.faults, err.Error())
+	case v.keep:
+		out.WriteString(rest[:n] + inner + end)
+	default:
+		out.WriteString(v.text)
+		e.filled = true
+	}
+	return after
+}
+
+// value is what an expression stands for; keep leaves it in the text.
+type value struct {
+	text string
+	keep bool
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// variable resolves the inside of ${…}. As in a shell, the default of
+// ${NAME:-default} also stands for an empty variable.
+func (r *Resolver) variable(inner string) (value, error) {
+	if path, ok := strings.CutPrefix(inner, "file:"); ok {
+		return r.file(path)
+	}
+	name, fallback, hasDefault := strings.Cut(inner, ":-")
+	if !envName.MatchString(name) {
+		return value{}, fmt.Errorf("cannot read this ${…}; write ${NAME}, ${NAME:-default} or ${file:/path}, and $${ for a plain ${")
+	}
+	if strings.Contains(fallback, "${") {
+		return value{}, fmt.Errorf("the default of ${%s:-…} holds another ${…}; they cannot be nested", name)
+	}
+	if text, _ := r.LookupEnv(name); hasDefault && text == "" {
+		return value{text: fallback}, nil
+	}
+	return r.environment(name, fallback, hasDefault)
+}
+
+func (r *Resolver) environment(name, fallback string, hasDefault bool) (value, error) {
+	text, ok := r.LookupEnv(name)
+	switch {
+	case hasDefault && !ok:
+		return value{text: fallback}, nil
+	case !ok:
+		return value{}, fmt.Errorf("environment variable %s is not set; set it, or give a default with ${%s:-default}", name, name)
+	}
+	r.learn(text)
+	return value{text: text}, nil
+}
+
+func (r *Resolver) file(path string) (value, error) {
+	content, err := r.ReadFile(path)
+	if err != nil {
+		return value{}, fmt.Errorf("cannot read the file of ${file:%s}: %s", path, readError(err))
+	}
+	if len(content) > maxInsert {
+		return value{}, fmt.Errorf("the file of ${file:%s} is larger than %d bytes", path, maxInsert)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	r.learn(text)
+	return value{text: text}, nil
+}
