@@ -187,7 +187,7 @@ func (d *decoder) require(p place, key string) {
 	case child.node.Kind() == Null:
 		d.bad[child.path] = true
 		d.problems = append(d.problems, p.node.KeyProblem(key, "missing key %q%s", key, d.within(p)))
-	case child.node.kind == Scalar && child.node.text == "":
+	case !child.node.broken && child.node.text == "" && len(child.node.items) == 0:
 		d.fail(child, "must not be empty")
 	}
 }

@@ -54,7 +54,10 @@ func (r *Resolver) expand(text string) expansion {
 func (e *expansion) put(out *strings.Builder, rest string, n int, end string, resolve func(string) (value, error)) string {
 	inner, after, closed := strings.Cut(rest[n:], end)
 	if !closed {
-		e.faults = append(e.faults, fmt.Sprintf("%q is never closed by %q; write $${ for a plain ${", rest[:n], end))
+		e.faults = append(e.faults, fmt.Sprintf("%s is never closed by %s; %s", rest[:n], end, map[string]string{
+			"}":  "write $${ for a plain ${",
+			"}}": "write {{ '{{' }} for plain braces",
+		}[end]))
 		return ""
 	}
 	v, err := resolve(inner)

@@ -73,8 +73,11 @@ func (m *Masker) value(v slog.Value) slog.Value {
 // anyValue keeps a value that shows no secret in either of the two ways that
 // handlers print values, and replaces any other by its masked text.
 func (m *Masker) anyValue(v slog.Value) slog.Value {
-	if err, ok := v.Any().(error); ok {
-		return slog.StringValue(m.Mask(err.Error()))
+	switch a := v.Any().(type) {
+	case error:
+		return slog.StringValue(m.Mask(a.Error()))
+	case []byte:
+		return slog.StringValue(m.Mask(string(a)))
 	}
 	text := fmt.Sprintf("%+v", v.Any())
 	masked := m.Mask(text)

@@ -31,7 +31,7 @@ type Masker struct {
 // Add makes secret known, as it stands and as it looks inside JSON and URLs.
 // Secrets of less than three bytes are not masked.
 func (m *Masker) Add(secret string) {
-	if m == nil || len(secret) < minSecret {
+	if m == nil || len(strings.TrimSpace(secret)) < minSecret {
 		return
 	}
 	m.mu.Lock()
@@ -43,9 +43,7 @@ func (m *Masker) Add(secret string) {
 		m.secrets = make(map[string]struct{})
 	}
 	for _, form := range forms(secret) {
-		if len(form) >= minSecret {
-			m.secrets[form] = struct{}{}
-		}
+		m.secrets[form] = struct{}{}
 	}
 	m.replacer.Store(nil)
 }

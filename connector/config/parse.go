@@ -51,6 +51,7 @@ func Parse(file string, src []byte, r *Resolver) (*Node, Problems) {
 	}
 	t := &tree{file: file, resolver: r.complete(), open: make(map[*yaml.Node]bool)}
 	root := t.node(document.Content[0], 0)
+	root.broken = root.broken || t.full // what was cut off would be missed
 	switch err := loader.Load(&more); {
 	case err == nil:
 		t.problem(&more, "a second document begins here; put it into a file of its own")

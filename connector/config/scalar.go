@@ -106,17 +106,17 @@ func (n *Node) found() string {
 	case "!!int":
 		kind = "a whole number"
 	case "!!float":
-		kind = "a number"
+		kind = "a decimal number"
 	case "!!bool":
 		kind = "true or false"
 	default:
 		kind = "text"
 	}
 	switch {
-	case n.filled:
-		kind += " (from outside the file)"
 	case n.quoted && plainTag(n.text) != "!!str":
 		kind += "; remove the quotes"
+	case n.filled:
+		kind += " (from outside the file)"
 	}
 	return kind
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func (d *decoder) scalar(p place, v reflect.Value) (any, bool) {
 		if f, ok := p.node.float(); ok && !v.OverflowFloat(f) {
 			return f, true
 		}
+		if p.node.kind == Scalar && p.node.tagFor() == "!!float" {
+			return d.fail(p, "must be a finite number")
+		}
 		return d.fail(p, "must be a number, not %s", p.node.found())
 	}
 	if !v.CanInt() && !v.CanUint() {
@@ -32,7 +36,7 @@ func (d *decoder) scalar(p place, v reflect.Value) (any, bool) {
 	if i, ok := p.node.number(v.Type()); ok {
 		return i, true
 	}
-	if p.node.kind == Scalar && p.node.tagFor() == "!!int" {
+	if p.node.kind == Scalar && (p.node.tagFor() == "!!int" || digits.MatchString(p.node.text) && !p.node.quoted) {
 		if v.CanUint() {
 			return d.fail(p, "is out of range; it must be a whole number from 0 to %d", ^uint64(0)>>(64-v.Type().Bits()))
 		}
@@ -41,6 +45,8 @@ func (d *decoder) scalar(p place, v reflect.Value) (any, bool) {
 	}
 	return d.fail(p, "must be a whole number, not %s", p.node.found())
 }
+
+var digits = regexp.MustCompile(`^[-+]?[0-9]+$`)
 
 func (d *decoder) str(p place) (any, bool) {
 	if p.node.kind != Scalar {
@@ -80,7 +86,7 @@ func (d *decoder) duration(p place) (any, bool) {
 }
 
 // text lets the type read the scalar itself. What its error says is shown only
-// if it comes from this project or does not repeat the text.
+// if the type is one of package connector or the error does not repeat the text.
 func (d *decoder) text(p place, v reflect.Value) (any, bool) {
 	if p.node.kind != Scalar {
 		return d.fail(p, "must be text, not %s", p.node.found())
@@ -99,9 +105,13 @@ func (d *decoder) text(p place, v reflect.Value) (any, bool) {
 	made := reflect.New(v.Type())
 	made.Elem().Set(v)
 	if err := made.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-		ours := strings.HasPrefix(v.Type().PkgPath(), "github.com/headrace/headrace/")
-		if ours || text != "" && !strings.Contains(err.Error(), text) {
-			return d.fail(p, "is %s", strings.TrimPrefix(err.Error(), "is "))
+		ours := v.Type().PkgPath() == secretType.PkgPath()
+		switch reason := err.Error(); {
+		case !ours && (text == "" || strings.Contains(reason, text)):
+		case strings.HasPrefix(reason, "not "):
+			return d.fail(p, "is %s", reason)
+		default:
+			return d.fail(p, "cannot be used: %s", reason)
 		}
 		return d.fail(p, "is not a valid %s", strings.ToLower(v.Type().Name()))
 	}
@@ -157,7 +167,7 @@ func (d *decoder) table(p place, t reflect.Type) (any, bool) {
 	out := make(map[string]any, len(p.node.keys))
 	for i, key := range p.node.keys {
 		child := p.child(p.node.items[i], key.text)
-		child.enum = p.enum
+		child.label, child.enum = p.label+"."+key.text, p.enum
 		if child.node.kind == Null && t.Elem().Kind() == reflect.String && !child.node.broken {
 			d.fail(child, "is empty; remove it or give it a value")
 			continue
