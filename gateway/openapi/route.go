@@ -5,6 +5,7 @@ package openapi
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -75,28 +76,39 @@ func (r *Route) Produces() []string {
 	return slices.Compact(types)
 }
 
+var pathParam = regexp.MustCompile(`\{([^{}.$]+)(?:\.\.\.)?\}`)
+
+// PathParams are the names of a path's parameters, in order.
+func PathParams(path string) []string {
+	var names []string
+	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
 // Mount serves the routes on mux under prefix ("" or such as /kafka), each
 // with and without a slash at the end. Before a handler runs, the method
 // (405), the Content-Type (415) and the Accept header (406) are checked, in
 // this order, against the table. Routes of one path must be mounted in one
-// call. Two routes with the same method and path are a programming error and
+// call; they may name its parameters differently. Two routes with the same method and path are a programming error and
 // panic, as in http.ServeMux.
 func Mount(mux *http.ServeMux, prefix string, routes ...Route) {
-	methods := map[string]map[string]*Route{}
+	methods := map[string]map[string]*Route{} // by the path without names
 	var paths []string
-	for i := range routes {
-		r := &routes[i]
-		if methods[r.Path] == nil {
-			methods[r.Path] = map[string]*Route{}
+	for _, r := range routes {
+		shape := pathParam.ReplaceAllString(r.Path, "{}")
+		if methods[shape] == nil {
+			methods[shape] = map[string]*Route{}
 			paths = append(paths, r.Path)
 		}
-		if methods[r.Path][r.Method] != nil {
+		if methods[shape][r.Method] != nil {
 			panic("openapi: two routes for " + r.Method + " " + r.Path)
 		}
-		methods[r.Path][r.Method] = r
+		methods[shape][r.Method] = &r
 	}
 	for _, path := range paths {
-		h := dispatch(prefix, methods[path])
+		h := dispatch(prefix, path, methods[pathParam.ReplaceAllString(path, "{}")])
 		if path == "/" {
 			mux.Handle(prefix+"/{$}", h)
 			continue
@@ -106,7 +118,8 @@ func Mount(mux *http.ServeMux, prefix string, routes ...Route) {
 	}
 }
 
-func dispatch(prefix string, methods map[string]*Route) http.Handler {
+func dispatch(prefix, path string, methods map[string]*Route) http.Handler {
+	matched := PathParams(path)
 	var names []string
 	for m := range methods {
 		names = append(names, m)
@@ -126,6 +139,9 @@ func dispatch(prefix string, methods map[string]*Route) http.Handler {
 		route := methods[method]
 		switch {
 		case route != nil:
+			if route.Path != path {
+				rename(r, matched, PathParams(route.Path))
+			}
 			route.ServeHTTP(w, r)
 		case method == http.MethodOptions:
 			w.Header().Set("Allow", allow)
@@ -135,6 +151,17 @@ func dispatch(prefix string, methods map[string]*Route) http.Handler {
 			wire.WriteError(w, r, wire.MethodNotAllowed())
 		}
 	})
+}
+
+// rename gives the values of the matched path the names that the route uses.
+func rename(r *http.Request, matched, names []string) {
+	values := make([]string, len(matched))
+	for i, name := range matched {
+		values[i] = r.PathValue(name)
+	}
+	for i, name := range names {
+		r.SetPathValue(name, values[i])
+	}
 }
 
 // ServeHTTP checks the request's media types against the table and lets the

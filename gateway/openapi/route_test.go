@@ -18,6 +18,9 @@ func testRoutes() []Route {
 	ok := []Response{{Status: 200, Value: ""}}
 	return []Route{
 		{Method: "GET", Path: "/v3/topics/{t}", Handler: answer("get "), Responses: ok},
+		{Method: "PUT", Path: "/v3/topics/{topic}", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			wire.WriteJSON(w, r, http.StatusOK, wire.JSON, "put "+r.PathValue("topic"))
+		}), Responses: ok},
 		{Method: "POST", Path: "/v3/topics/{t}", Handler: answer("post "), Responses: ok, Request: &Body{Types: []string{wire.JSON}}},
 		{Method: "GET", Path: "/v3/topics/-/configs", Handler: answer("all"), Responses: ok},
 		{Method: "GET", Path: "/v3/topics/{t}/configs", Handler: answer("one "), Responses: ok},
@@ -40,6 +43,7 @@ func TestMount(t *testing.T) {
 		{"plain", "GET", "/v3/topics/a", nil, 200, `"get a"`},
 		{"slash at the end", "GET", "/v3/topics/a/", nil, 200, `"get a"`},
 		{"other method", "POST", "/v3/topics/a", nil, 200, `"post a"`},
+		{"a parameter of another name", "PUT", "/v3/topics/a", nil, 200, `"put a"`},
 		{"prefix", "GET", "/kafka/v3/topics/a", nil, 200, `"get a"`},
 		{"wildcard segment", "GET", "/v3/topics/-/configs", nil, 200, `"all"`},
 		{"named segment", "GET", "/v3/topics/b/configs", nil, 200, `"one b"`},
@@ -66,7 +70,7 @@ func TestMount(t *testing.T) {
 			if w.Code != tc.status || w.Body.String() != tc.body {
 				t.Errorf("got %d %s", w.Code, w.Body)
 			}
-			if tc.method == "OPTIONS" && w.Header().Get("Allow") != "GET,HEAD,OPTIONS,POST" {
+			if tc.method == "OPTIONS" && w.Header().Get("Allow") != "GET,HEAD,OPTIONS,POST,PUT" {
 				t.Errorf("Allow %q", w.Header().Get("Allow"))
 			}
 		})

@@ -112,6 +112,10 @@ func (a *Admin) ACLs(ctx context.Context, filter ACL) ([]ACL, error) {
 	})
 }
 
+// clusterName is the one name that a CLUSTER resource has. Not every broker
+// that speaks the protocol checks it.
+const clusterName = "kafka-cluster"
+
 // CreateACLs creates the entries; one that exists stays. When one is refused,
 // others may have been created.
 func (a *Admin) CreateACLs(ctx context.Context, acls []ACL) error {
@@ -120,6 +124,10 @@ func (a *Admin) CreateACLs(ctx context.Context, acls []ACL) error {
 	}
 	req := &sarama.CreateAclsRequest{Version: 2}
 	for _, acl := range acls {
+		if acl.ResourceType == "CLUSTER" && acl.ResourceName != clusterName {
+			message := "The only valid name for the CLUSTER resource is " + clusterName
+			return explain("creating ACLs", refused(sarama.ErrInvalidRequest, &message))
+		}
 		req.AclCreations = append(req.AclCreations, &sarama.AclCreation{
 			Resource: sarama.Resource{
 				ResourceType: sarama.AclResourceType(aclCode(aclResources, acl.ResourceType)), ResourceName: acl.ResourceName,

@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,8 +16,7 @@ type Resource struct {
 	name string
 }
 
-// TopicConfigs, BrokerConfigs and BrokerDefaults name a Resource. The last are
-// the values that were set for all brokers while running, and no others.
+// TopicConfigs names a topic's configurations.
 func TopicConfigs(name string) Resource { return Resource{sarama.TopicResource, name} }
 
 // BrokerConfigs names one broker's configurations.
@@ -26,7 +24,8 @@ func BrokerConfigs(id int32) Resource {
 	return Resource{sarama.BrokerResource, strconv.Itoa(int(id))}
 }
 
-// BrokerDefaults names the cluster-wide dynamic defaults of brokers.
+// BrokerDefaults names the values that were set for all brokers while they run,
+// and no others.
 func BrokerDefaults() Resource { return Resource{sarama.BrokerResource, ""} }
 
 // String is the name in errors.
@@ -41,15 +40,12 @@ func (r Resource) String() string {
 	}
 }
 
-// The sources of a value that callers ask for by name.
-const (
-	SourceDefault              = "DEFAULT_CONFIG"
-	SourceDynamicDefaultBroker = "DYNAMIC_DEFAULT_BROKER_CONFIG"
-)
+// SourceDefault is the source of a value that nobody set.
+const SourceDefault = "DEFAULT_CONFIG"
 
 // configSources are the names by the protocol's codes.
 var configSources = [...]string{
-	"UNKNOWN", "DYNAMIC_TOPIC_CONFIG", "DYNAMIC_BROKER_CONFIG", SourceDynamicDefaultBroker,
+	"UNKNOWN", "DYNAMIC_TOPIC_CONFIG", "DYNAMIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG",
 	"STATIC_BROKER_CONFIG", SourceDefault, "DYNAMIC_BROKER_LOGGER_CONFIG", "UNKNOWN", "DYNAMIC_GROUP_CONFIG",
 }
 
@@ -151,8 +147,8 @@ func atHome[T any](c sarama.Client, home string, ask func(*sarama.Broker) (T, er
 func configs(r *sarama.ResourceResponse) []Config {
 	list := make([]Config, 0, len(r.Configs))
 	for _, e := range r.Configs {
-		if r.Type == sarama.BrokerResource && r.Name == "" && sourceName(e.Source) != SourceDynamicDefaultBroker {
-			continue
+		if r.Type == sarama.BrokerResource && r.Name == "" && !dynamic(e.Source) {
+			continue // Kafka sends none, but not every broker is Kafka
 		}
 		cfg := Config{
 			Name: e.Name, Default: e.Default, ReadOnly: e.ReadOnly, Sensitive: e.Sensitive,
@@ -165,6 +161,10 @@ func configs(r *sarama.ResourceResponse) []Config {
 	}
 	slices.SortFunc(list, func(x, y Config) int { return cmp.Compare(x.Name, y.Name) })
 	return list
+}
+
+func dynamic(s sarama.ConfigSource) bool {
+	return s == sarama.SourceDynamicBroker || s == sarama.SourceDynamicDefaultBroker
 }
 
 // configValue gives back the null that the client library reads as "". Kafka
@@ -233,6 +233,3 @@ func (a *Admin) AlterManyConfigs(ctx context.Context, all map[Resource][]Alterat
 		return failed, nil
 	})
 }
-
-// ErrUnknownConfig is the name of a configuration that does not exist.
-var ErrUnknownConfig = errors.New("there is no such configuration")

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"strings"
+
 	"github.com/IBM/sarama"
 )
 
@@ -32,7 +34,7 @@ func refused(code sarama.KError, message *string) error {
 	if code == sarama.ErrNoError {
 		return nil
 	}
-	r := &Refusal{code: code, Message: code.Error()}
+	r := &Refusal{code: code, Message: strings.TrimPrefix(code.Error(), "kafka server: ")}
 	if message != nil && *message != "" {
 		r.Message = *message
 	}

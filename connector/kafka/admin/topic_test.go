@@ -33,10 +33,10 @@ func TestTopicLife(t *testing.T) {
 	if err != nil || made != (Created{2, 3}) {
 		t.Fatalf("created %+v, %v", made, err)
 	}
-	if _, err := a.CreateTopic(ctx, NewTopic{Name: "t"}); !errors.Is(err, ErrTopicExists) || connector.KindOf(err) != connector.Invalid {
+	if _, err := a.CreateTopic(ctx, NewTopic{Name: "t", Partitions: BrokerDefault, ReplicationFactor: BrokerDefault}); !errors.Is(err, ErrTopicExists) || connector.KindOf(err) != connector.Invalid {
 		t.Errorf("a second topic t: %v", err)
 	}
-	if _, err := a.CreateTopic(ctx, NewTopic{Name: "dry", ValidateOnly: true}); err != nil {
+	if _, err := a.CreateTopic(ctx, NewTopic{Name: "dry", Partitions: BrokerDefault, ReplicationFactor: BrokerDefault, ValidateOnly: true}); err != nil {
 		t.Errorf("validate only: %v", err)
 	}
 	got, err := a.Topic(ctx, "t", false)
@@ -85,7 +85,8 @@ func TestCreateRefused(t *testing.T) {
 		{"no name", NewTopic{}, ErrInvalidTopicName},
 		{"dots", NewTopic{Name: ".."}, ErrInvalidTopicName},
 		{"long name", NewTopic{Name: strings.Repeat("x", 250)}, ErrInvalidTopicName},
-		{"too many replicas", NewTopic{Name: "t", ReplicationFactor: 4}, nil},
+		{"too many replicas", NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 4}, nil},
+		{"no partitions", NewTopic{Name: "t", ReplicationFactor: 1}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := a.CreateTopic(t.Context(), tc.topic)

@@ -8,11 +8,14 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// BrokerDefault as a count of a NewTopic leaves it to the broker (KIP-464).
+const BrokerDefault = -1
+
 // NewTopic says what topic to create.
 type NewTopic struct {
 	Name string
-	// Partitions and ReplicationFactor are the broker's defaults when 0, and
-	// not used when Replicas is given.
+	// Partitions and ReplicationFactor may be BrokerDefault. They are not used
+	// when Replicas is given.
 	Partitions        int32
 	ReplicationFactor int16
 	// Replicas are the brokers of each partition, the preferred leader first.
@@ -37,11 +40,8 @@ func (a *Admin) CreateTopic(ctx context.Context, t NewTopic) (Created, error) {
 		NumPartitions: t.Partitions, ReplicationFactor: t.ReplicationFactor,
 		ReplicaAssignment: t.Replicas, ConfigEntries: t.Configs,
 	}
-	if t.Partitions == 0 || len(t.Replicas) > 0 {
-		detail.NumPartitions = -1
-	}
-	if t.ReplicationFactor == 0 || len(t.Replicas) > 0 {
-		detail.ReplicationFactor = -1
+	if len(t.Replicas) > 0 {
+		detail.NumPartitions, detail.ReplicationFactor = BrokerDefault, BrokerDefault
 	}
 	return call(ctx, a, fmt.Sprintf("creating topic %q", t.Name), func(c sarama.Client) (Created, error) {
 		return onController(c, func(b *sarama.Broker) (Created, error) {

@@ -1,0 +1,152 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/headrace/headrace/connector/kafka/admin"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+)
+
+// clusters leaves out those that cannot be reached, unless there is no other.
+func (a *api) clusters(r *request) (reply, error) {
+	all, err := a.Clusters.All(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	items := []Cluster{}
+	var unreachable error
+	base := wire.BaseURL(r.Request, a.Links)
+	for _, c := range all {
+		id, err := c.ID(r.Context())
+		if err == nil {
+			one := *r
+			one.id, one.base = id, base+"/v3/clusters/"+id
+			var item Cluster
+			if item, err = describe(&one, c); err == nil {
+				items = append(items, item)
+			}
+		}
+		if err != nil {
+			unreachable = err
+		}
+	}
+	if len(items) == 0 && unreachable != nil {
+		return reply{}, unreachable
+	}
+	return found(List[Cluster]{Kind: "KafkaClusterList", Metadata: ListMetadata{Self: base + "/v3/clusters"}, Data: items})
+}
+
+func (a *api) cluster(r *request) (reply, error) {
+	c, err := r.cluster()
+	if err != nil {
+		return reply{}, err
+	}
+	item, err := describe(r, c)
+	if err != nil {
+		return reply{}, err
+	}
+	return found(item)
+}
+
+func describe(r *request, c *admin.Admin) (Cluster, error) {
+	d, err := c.Describe(r.Context())
+	if err != nil {
+		return Cluster{}, err
+	}
+	item := Cluster{
+		Resource:  r.resource("KafkaCluster", "", ""),
+		ClusterID: r.id,
+		ACLs:      r.link("/acls"), Brokers: r.link("/brokers"), BrokerConfigs: r.link("/broker-configs"),
+		ConsumerGroups: r.link("/consumer-groups"), Topics: r.link("/topics"),
+		PartitionReassignments: r.link("/topics/-/partitions/-/reassignment"),
+	}
+	if d.Controller != admin.NoBroker {
+		controller := r.link("/brokers/%d", d.Controller)
+		item.Controller = &controller
+	}
+	return item, nil
+}
+
+func newBroker(r *request, b admin.Broker) Broker {
+	item := Broker{
+		Resource:  r.resource("KafkaBroker", fmt.Sprintf("/brokers/%d", b.ID), fmt.Sprintf("/broker=%d", b.ID)),
+		ClusterID: r.id, BrokerID: b.ID,
+		Configs: r.link("/brokers/%d/configs", b.ID), PartitionReplicas: r.link("/brokers/%d/partition-replicas", b.ID),
+	}
+	if b.Host != "" {
+		item.Host, item.Port = &b.Host, &b.Port
+	}
+	if b.Rack != "" {
+		item.Rack = &b.Rack
+	}
+	return item
+}
+
+func (a *api) brokers(r *request) (reply, error) {
+	c, err := r.cluster()
+	if err != nil {
+		return reply{}, err
+	}
+	d, err := c.Describe(r.Context())
+	if err != nil {
+		return reply{}, err
+	}
+	items := []Broker{}
+	for _, b := range d.Brokers {
+		items = append(items, newBroker(r, b))
+	}
+	return found(list(r, "KafkaBroker", "/brokers", items))
+}
+
+// oneBroker finds the broker of the path.
+func oneBroker(r *request) (*admin.Admin, admin.Broker, error) {
+	id, err := r.number("broker_id")
+	if err != nil {
+		return nil, admin.Broker{}, err
+	}
+	c, err := r.cluster()
+	if err != nil {
+		return nil, admin.Broker{}, err
+	}
+	d, err := c.Describe(r.Context())
+	if err != nil {
+		return nil, admin.Broker{}, err
+	}
+	for _, b := range d.Brokers {
+		if b.ID == id {
+			return c, b, nil
+		}
+	}
+	return nil, admin.Broker{}, wire.Errorf(http.StatusNotFound, "Broker %d cannot be found.", id)
+}
+
+func (a *api) broker(r *request) (reply, error) {
+	_, b, err := oneBroker(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return found(newBroker(r, b))
+}
+
+func (a *api) brokerReplicas(r *request) (reply, error) {
+	c, b, err := oneBroker(r)
+	if err != nil {
+		return reply{}, err
+	}
+	topics, err := c.Topics(r.Context(), false)
+	if err != nil {
+		return reply{}, err
+	}
+	items := []Replica{}
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			for _, id := range p.Replicas {
+				if id == b.ID {
+					items = append(items, newReplica(r, t.Name, p, id))
+				}
+			}
+		}
+	}
+	return found(list(r, "KafkaReplica", fmt.Sprintf("/brokers/%d/partition-replicas", b.ID), items))
+}
