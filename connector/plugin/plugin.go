@@ -1,0 +1,47 @@
+// Package plugin is what a source or a sink is given by the pipeline that it
+// belongs to.
+package plugin
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"path/filepath"
+)
+
+// Env is given to a connector when it is made.
+type Env struct {
+	Pipeline, Block string
+	Log             *slog.Logger
+	// Checkpoint keeps the source's position; nil keeps none.
+	Checkpoint Checkpoint
+	// Dir is the folder that relative paths start from; "" is the current one.
+	Dir    string
+	Stdin  io.Reader
+	Stdout io.Writer
+	// Progress is told how far the source is, some times a second at most; nil
+	// when nobody looks.
+	Progress func(Progress)
+}
+
+// Checkpoint stores a source's position. Save replaces what was there and is
+// durable when it returns; Load returns nil when there is none; saving nil
+// clears it.
+type Checkpoint interface {
+	Load(ctx context.Context) ([]byte, error)
+	Save(ctx context.Context, position []byte) error
+}
+
+// Progress is how far a source is, in bytes of its input as stored.
+type Progress struct {
+	Done  int64
+	Total int64 // 0: not known
+}
+
+// Path returns path as seen from Dir.
+func (e *Env) Path(path string) string {
+	if path == "" || e.Dir == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(e.Dir, path)
+}
