@@ -1,0 +1,255 @@
+// Package codec turns what sources read into the bytes of records: JSON lines
+// with Mage's envelope, rows of a table, and values made by expressions.
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/headrace/headrace/connector"
+)
+
+// MaxDepth bounds the nesting of JSON values.
+const MaxDepth = 1000
+
+// syntaxError is what is wrong with a JSON text, without the text.
+type syntaxError struct {
+	offset int
+	what   string
+}
+
+func (e *syntaxError) Error() string {
+	return fmt.Sprintf("not JSON at byte %d: %s", e.offset+1, e.what)
+}
+
+func invalid(offset int, what string) error {
+	return &connector.Error{Kind: connector.Invalid, Err: &syntaxError{offset, what}}
+}
+
+// Check reports what is wrong with b as one JSON text (RFC 8259) in UTF-8, and
+// nil when nothing is. Names may repeat; nesting is bounded by MaxDepth.
+func Check(b []byte) error {
+	if !utf8.Valid(b) {
+		return invalid(firstBroken(b), "broken UTF-8")
+	}
+	i, err := scanValue(b, space(b, 0), 0)
+	if err != nil {
+		return err
+	}
+	if i = space(b, i); i != len(b) {
+		return invalid(i, "something follows the value")
+	}
+	return nil
+}
+
+func firstBroken(b []byte) int {
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n <= 1 {
+			return i
+		}
+		i += n
+	}
+	return len(b)
+}
+
+func space(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// scanValue returns the end of the value that begins at i.
+func scanValue(b []byte, i, depth int) (int, error) {
+	if i >= len(b) {
+		return i, invalid(i, "the text ends where a value should be")
+	}
+	switch c := b[i]; {
+	case c == '"':
+		return scanString(b, i)
+	case c == '{' || c == '[':
+		if depth >= MaxDepth {
+			return i, invalid(i, fmt.Sprintf("nested deeper than %d levels", MaxDepth))
+		}
+		if c == '{' {
+			return scanObject(b, i, depth+1)
+		}
+		return scanArray(b, i, depth+1)
+	case c == '-' || '0' <= c && c <= '9':
+		return scanNumber(b, i)
+	default:
+		return scanLiteral(b, i)
+	}
+}
+
+func scanObject(b []byte, i, depth int) (int, error) {
+	i = space(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1, nil
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return i, invalid(i, "a name in quotes should be here")
+		}
+		end, err := scanString(b, i)
+		if err != nil {
+			return end, err
+		}
+		if i = space(b, end); i >= len(b) || b[i] != ':' {
+			return i, invalid(i, "a colon should be here")
+		}
+		if end, err = scanValue(b, space(b, i+1), depth); err != nil {
+			return end, err
+		}
+		if i = space(b, end); i < len(b) && b[i] == '}' {
+			return i + 1, nil
+		}
+		if i >= len(b) || b[i] != ',' {
+			return i, invalid(i, "a comma or } should be here")
+		}
+		i = space(b, i+1)
+	}
+}
+
+func scanArray(b []byte, i, depth int) (int, error) {
+	i = space(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1, nil
+	}
+	for {
+		end, err := scanValue(b, i, depth)
+		if err != nil {
+			return end, err
+		}
+		if i = space(b, end); i < len(b) && b[i] == ']' {
+			return i + 1, nil
+		}
+		if i >= len(b) || b[i] != ',' {
+			return i, invalid(i, "a comma or ] should be here")
+		}
+		i = space(b, i+1)
+	}
+}
+
+// plainRun returns the first place at or after i that a plain character of a
+// string does not stand in: a quote, a backslash, a control character or the
+// end. It looks at eight bytes at a time.
+func plainRun(b []byte, i int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(b); i += 8 {
+		v := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := v^(ones*'"'), v^(ones*'\\')
+		// Each term has the top bit of a byte set where the byte is zero, or
+		// below 0x20; bytes above 0x7f are left out by &^v.
+		if hit := ((quote-ones)&^quote | (slash-ones)&^slash | (v-ones*0x20)&^v) & tops; hit != 0 {
+			return i + bits.TrailingZeros64(hit)>>3
+		}
+	}
+	for ; i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20; i++ {
+	}
+	return i
+}
+
+func scanString(b []byte, i int) (int, error) {
+	start := i
+	for i++; ; {
+		i = plainRun(b, i)
+		if i >= len(b) {
+			return i, invalid(start, "a string does not end")
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, nil
+		case c < 0x20:
+			return i, invalid(i, "a control character in a string; write it as \\u00XX")
+		}
+		n := escapeLen(b[i:])
+		if n == 0 {
+			return i, invalid(i, "an unknown escape in a string")
+		}
+		i += n
+	}
+}
+
+// escapeLen is the length of the escape that b begins with, 0 if it is none.
+func escapeLen(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) < 6 {
+			return 0
+		}
+		for _, c := range b[2:6] {
+			if !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f') {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}
+
+func digits(b []byte, i int) int {
+	for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+		i++
+	}
+	return i
+}
+
+func scanNumber(b []byte, i int) (int, error) {
+	start := i
+	if b[i] == '-' {
+		i++
+	}
+	switch end := digits(b, i); {
+	case end == i:
+		if i < len(b) && (b[i] == 'I' || b[i] == 'N') {
+			return start, invalid(start, "NaN and Infinity are not JSON; use null or leave the field out")
+		}
+		return i, invalid(i, "a digit should be here")
+	case b[i] == '0' && end > i+1:
+		return i, invalid(i, "a number with a leading zero")
+	default:
+		i = end
+	}
+	if i < len(b) && b[i] == '.' {
+		end := digits(b, i+1)
+		if end == i+1 {
+			return end, invalid(end, "a digit should follow the point")
+		}
+		i = end
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		end := digits(b, i)
+		if end == i {
+			return end, invalid(end, "a digit should follow the exponent")
+		}
+		i = end
+	}
+	return i, nil
+}
+
+func scanLiteral(b []byte, i int) (int, error) {
+	for _, word := range [...]string{"true", "false", "null"} {
+		if len(b)-i >= len(word) && string(b[i:i+len(word)]) == word {
+			return i + len(word), nil
+		}
+	}
+	for _, word := range [...]string{"NaN", "Infinity"} {
+		if len(b)-i >= len(word) && string(b[i:i+len(word)]) == word {
+			return i, invalid(i, "NaN and Infinity are not JSON; use null or leave the field out")
+		}
+	}
+	return i, invalid(i, "a value should be here")
+}
