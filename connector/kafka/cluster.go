@@ -2,10 +2,20 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headrace/headrace/connector"
 )
+
+// openTimeout is the longest that opening a cluster takes: a dead broker or
+// wrong credentials are known within it.
+const openTimeout = 5 * time.Second
 
 // Cluster is a lazily opened, shared connection to one Kafka cluster. It is
 // safe for concurrent use.
@@ -13,25 +23,197 @@ type Cluster struct {
 	name     string
 	settings Settings
 	log      *slog.Logger
+	identity *identity
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	client  sarama.Client
+	admin   sarama.ClusterAdmin
+	id      string
+	opening *opening
 }
+
+// opening is one attempt that any number of callers wait for.
+type opening struct {
+	done   chan struct{}
+	client sarama.Client
+	err    error
+}
+
+var errClosed = errors.New("the cluster's connection is closed")
 
 // NewCluster checks the settings and prepares a Cluster; it needs no network.
 func NewCluster(name string, s Settings, log *slog.Logger) (*Cluster, error) {
-	return &Cluster{name: name, settings: s, log: log}, nil
+	if err := invalid("settings of the cluster "+name, s.Validate()); err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	id, err := newIdentity(name, &s, log)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{name: name, settings: s, log: log, identity: id}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
 }
 
 // Name is the cluster's name in the project file.
 func (c *Cluster) Name() string { return c.name }
 
+// Settings are what the cluster was made from.
+func (c *Cluster) Settings() Settings { return c.settings }
+
+// Collectors are the metrics of the cluster's identity: requests for tokens
+// and the current token's life. Empty when there are none.
+func (c *Cluster) Collectors() []prometheus.Collector { return c.identity.collectors() }
+
+// SaramaConfig is a new configuration for a client of this cluster. Clients
+// made from it share the cluster's tokens and certificates.
+func (c *Cluster) SaramaConfig() (*sarama.Config, error) {
+	return newConfig(&c.settings, c.identity, c.log)
+}
+
+// Client returns the shared client, opening it if need be within ctx and five
+// seconds. A failed opening is not cached; callers at the same time share one.
+// Refused credentials and failed TLS are Unauthenticated, a cluster that
+// cannot be reached is Unavailable.
+func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
+	o, client, err := c.join()
+	if o == nil {
+		return client, err
+	}
+	timer := time.NewTimer(openTimeout)
+	defer timer.Stop()
+	select {
+	case <-o.done:
+		return o.client, o.err
+	case <-ctx.Done():
+		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, ctx.Err())
+	case <-timer.C:
+		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in %s from %v", c.name, openTimeout, c.settings.Servers())
+	}
+}
+
+// join returns the open client, or the attempt to wait for.
+func (c *Cluster) join() (*opening, sarama.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, errClosed)
+	case c.client != nil && !c.client.Closed():
+		return nil, c.client, nil
+	case c.opening == nil:
+		o := &opening{done: make(chan struct{})}
+		c.opening = o
+		c.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(c.ctx, openTimeout-openTimeout/20) // before the callers give up
+			defer cancel()
+			o.client, o.err = c.open(ctx)
+			c.opened(o)
+		})
+	}
+	return c.opening, nil, nil
+}
+
+func (c *Cluster) opened(o *opening) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(o.done)
+	c.opening = nil
+	if o.err != nil {
+		return
+	}
+	if c.closed {
+		_ = o.client.Close()
+		o.client, o.err = nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, errClosed)
+		return
+	}
+	c.client, c.admin = o.client, nil
+}
+
 // ID is Kafka's own id of the cluster, asked once and cached.
-func (c *Cluster) ID(ctx context.Context) (string, error) { panic("skeleton") }
+func (c *Cluster) ID(ctx context.Context) (string, error) {
+	c.mu.Lock()
+	id := c.id
+	c.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	client, err := c.Client(ctx)
+	if err != nil {
+		return "", err
+	}
+	id, err = bounded(ctx, func() (string, error) { return askClusterID(client) })
+	if err != nil {
+		return "", connector.Errorf(connector.KindOf(classify(err)), "asking the cluster %s for its id: %w", c.name, err)
+	}
+	c.mu.Lock()
+	c.id = id
+	c.mu.Unlock()
+	return id, nil
+}
 
-// Client returns the shared client, opening it if need be within ctx. A failed
-// opening is not cached.
-func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) { panic("skeleton") }
+// Admin returns the shared administrative client on top of Client. It must not
+// be closed by the caller.
+func (c *Cluster) Admin(ctx context.Context) (sarama.ClusterAdmin, error) {
+	client, err := c.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.admin != nil && c.client == client {
+		return c.admin, nil
+	}
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		return nil, connector.Errorf(connector.KindOf(classify(err)), "administering the cluster %s: %w", c.name, err)
+	}
+	c.admin = admin
+	return admin, nil
+}
 
-// Admin returns the shared administrative client on top of Client.
-func (c *Cluster) Admin(ctx context.Context) (sarama.ClusterAdmin, error) { panic("skeleton") }
+// Close closes the clients. The Cluster must not be used afterwards. It may be
+// called twice.
+func (c *Cluster) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	client := c.client
+	c.client, c.admin = nil, nil
+	c.mu.Unlock()
+	c.cancel()
+	err := c.identity.close()
+	if client != nil && !client.Closed() {
+		err = errors.Join(err, client.Close())
+	}
+	c.wg.Wait()
+	return err
+}
 
-// Close closes the clients. The Cluster must not be used afterwards.
-func (c *Cluster) Close() error { return nil }
+// bounded runs a call of the library, which takes no context, and gives up on
+// waiting when ctx ends; the library's own timeouts end the call.
+func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	type answer struct {
+		v   T
+		err error
+	}
+	ch := make(chan answer, 1)
+	go func() {
+		v, err := call()
+		ch <- answer{v, err}
+	}()
+	select {
+	case a := <-ch:
+		return a.v, a.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}

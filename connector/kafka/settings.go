@@ -1,19 +1,24 @@
-// Package kafka is how Headrace reaches Kafka: one Settings struct, the
-// clients made from it, and the administrative calls. It and its subfolders
-// are the only place that imports the Kafka client library.
+// Package kafka is how Headrace reaches Kafka: one Settings struct, its three
+// dialects (Mage's block, Gravitee's JSON, Java properties), the clients made
+// from it, and the administrative calls. It and its subfolders are the only
+// place that imports the Kafka client library.
 package kafka
 
 import (
+	"net"
+	"strings"
+
 	"github.com/headrace/headrace/connector"
 )
 
 // Settings say how to connect to a cluster: Mage's keys and Headrace's
-// additions. The other dialects (Gravitee's, Java's) are turned into it.
+// additions. The other dialects are turned into it by FromGravitee and
+// FromJava. The zero value means "the project's default cluster"; see IsZero.
 type Settings struct {
 	BootstrapServer  []string `mapstructure:"bootstrap_server" doc:"brokers to start from, host:port, a comma list or a YAML list"`
 	APIVersion       string   `mapstructure:"api_version" doc:"accepted for Mage's files; versions are negotiated"`
-	ClientID         string   `mapstructure:"client_id" doc:"name sent to the brokers"`
-	SecurityProtocol string   `mapstructure:"security_protocol" enum:"PLAINTEXT,SSL,SASL_PLAINTEXT,SASL_SSL" doc:"how to talk to the brokers, any case"`
+	ClientID         string   `mapstructure:"client_id" doc:"name sent to the brokers; default headrace"`
+	SecurityProtocol string   `mapstructure:"security_protocol" enum:"PLAINTEXT,SSL,SASL_PLAINTEXT,SASL_SSL" doc:"how to talk to the brokers, any case; default PLAINTEXT"`
 	SSL              *SSL     `mapstructure:"ssl_config" doc:"TLS settings"`
 	SASL             *SASL    `mapstructure:"sasl_config" doc:"authentication settings"`
 }
@@ -22,7 +27,7 @@ type Settings struct {
 type SSL struct {
 	CAFile        string           `mapstructure:"cafile" doc:"PEM file of the CAs to trust; default the system's"`
 	CertFile      string           `mapstructure:"certfile" doc:"PEM file of the client certificate chain"`
-	KeyFile       string           `mapstructure:"keyfile" doc:"PEM file of the client key"`
+	KeyFile       string           `mapstructure:"keyfile" doc:"PEM file of the client key; default it stands in certfile"`
 	Password      connector.Secret `mapstructure:"password" doc:"password of the key"`
 	CheckHostname *bool            `mapstructure:"check_hostname" doc:"whether the broker's name must match its certificate; default true"`
 	Truststore    *Store           `mapstructure:"truststore" doc:"CAs to trust, in a store"`
@@ -31,9 +36,9 @@ type SSL struct {
 
 // Store is a trust or key store, by location or inline.
 type Store struct {
-	Type             string           `mapstructure:"type" enum:"NONE,PEM,PKCS12,JKS" doc:"kind of store"`
+	Type             string           `mapstructure:"type" enum:"NONE,PEM,PKCS12,JKS" doc:"kind of store; a JKS that is really PKCS12, as newer keytools write it, is read too"`
 	Location         string           `mapstructure:"location" doc:"file"`
-	Content          string           `mapstructure:"content" doc:"the store itself: PEM text, or base64 for the binary kinds"`
+	Content          connector.Secret `mapstructure:"content" doc:"the store itself: PEM text, or base64 for the binary kinds"`
 	Password         connector.Secret `mapstructure:"password" doc:"password of the store"`
 	KeyPassword      connector.Secret `mapstructure:"key_password" doc:"password of the key, if it has its own"`
 	Certificates     string           `mapstructure:"certificates" doc:"PEM certificates to trust"`
@@ -41,31 +46,76 @@ type Store struct {
 	Key              connector.Secret `mapstructure:"key" doc:"PEM client key"`
 }
 
-// SASL is Mage's sasl_config with Headrace's additions.
-type SASL struct {
-	Mechanism          string              `mapstructure:"mechanism" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER,GSSAPI,AWS_MSK_IAM" doc:"SASL mechanism"`
-	Username           string              `mapstructure:"username" doc:"user"`
-	Password           connector.Secret    `mapstructure:"password" doc:"password"`
-	OAuthTokenURL      string              `mapstructure:"oauth_token_url" doc:"token endpoint"`
-	OAuthClientID      string              `mapstructure:"oauth_client_id" doc:"client id"`
-	OAuthClientSecret  connector.Secret    `mapstructure:"oauth_client_secret" doc:"client secret"`
-	OAuthScope         string              `mapstructure:"oauth_scope" doc:"scope to ask for"`
-	OAuthAudience      string              `mapstructure:"oauth_audience" doc:"audience to ask for"`
-	OAuthCAFile        string              `mapstructure:"oauth_cafile" doc:"PEM file of the CAs of the token endpoint"`
-	OAuthClientAuth    string              `mapstructure:"oauth_client_auth" enum:"post,basic,private_key_jwt,mtls" doc:"how the client proves itself to the token endpoint"`
-	OAuthRefreshBefore *connector.Duration `mapstructure:"oauth_refresh_before" doc:"how long before its end a token is renewed; default 60s, never more than a fifth of its life"`
-	OAuthExtensions    map[string]string   `mapstructure:"oauth_extensions" doc:"SASL extensions (KIP-342)"`
-	JAASConfig         connector.Secret    `mapstructure:"jaas_config" doc:"a JAAS line instead of the keys above"`
+// ProtocolPlaintext and its siblings are the closed set of security protocols.
+const (
+	ProtocolPlaintext     = "PLAINTEXT"
+	ProtocolSSL           = "SSL"
+	ProtocolSASLPlaintext = "SASL_PLAINTEXT"
+	ProtocolSASLSSL       = "SASL_SSL"
+)
+
+// DefaultClientID is what brokers see of us in their logs and quotas.
+const DefaultClientID = "headrace"
+
+// DefaultSettings are the values set before decoding. There are none: an empty
+// Settings is how a block says that it uses the project's default cluster.
+func DefaultSettings() Settings { return Settings{} }
+
+// IsZero reports that no key was given, so that the project's default cluster
+// is meant.
+func (s *Settings) IsZero() bool {
+	return len(s.Servers()) == 0 && s.APIVersion == "" && s.ClientID == "" && s.SecurityProtocol == "" && s.SSL == nil && s.SASL == nil
 }
 
-// ProducerSettings are the delivery keys of an exporter block.
-type ProducerSettings struct {
-	Acks              string `mapstructure:"acks" enum:"all,-1,0,1" doc:"acknowledgements a record needs; default all"`
-	CompressionType   string `mapstructure:"compression_type" enum:"none,gzip,snappy,lz4,zstd" doc:"compression of the batches"`
-	CompressionLevel  *int   `mapstructure:"compression_level" doc:"level of the codec; default the codec's own"`
-	Idempotence       *bool  `mapstructure:"idempotence" doc:"no doubles from retries; default true"`
-	Transactional     bool   `mapstructure:"transactional" doc:"write in Kafka transactions"`
-	MaxMessageBytes   int    `mapstructure:"max_message_bytes" doc:"largest record batch; default 1048576"`
-	DeliveryTimeoutMS int    `mapstructure:"delivery_timeout_ms" doc:"longest time a record is retried; default 120000"`
-	Partitioner       string `mapstructure:"partitioner" enum:"default,murmur2,sticky,round_robin,consistent,consistent_random,explicit" doc:"how records without a partition are placed"`
+// Servers are the bootstrap addresses, one an element: comma lists are split,
+// and listener prefixes such as SASL_SSL:// (Java allows them) are cut.
+func (s *Settings) Servers() []string {
+	var out []string
+	for _, entry := range s.BootstrapServer {
+		for part := range strings.SplitSeq(entry, ",") {
+			part = strings.TrimSpace(part)
+			if _, rest, ok := strings.Cut(part, "://"); ok {
+				part = rest
+			}
+			if part = strings.TrimSuffix(part, "/"); part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+// Protocol is the security protocol in upper case; PLAINTEXT when none is
+// given. A value outside the closed set comes back as it is, for Validate.
+func (s *Settings) Protocol() string {
+	if p := strings.ToUpper(strings.TrimSpace(s.SecurityProtocol)); p != "" {
+		return p
+	}
+	return ProtocolPlaintext
+}
+
+// UsesTLS reports whether connections are encrypted.
+func (s *Settings) UsesTLS() bool {
+	return s.Protocol() == ProtocolSSL || s.Protocol() == ProtocolSASLSSL
+}
+
+// UsesSASL reports whether connections authenticate with SASL.
+func (s *Settings) UsesSASL() bool {
+	return s.Protocol() == ProtocolSASLPlaintext || s.Protocol() == ProtocolSASLSSL
+}
+
+// checkHostname is true unless it is switched off in writing.
+func (s *SSL) checkHostname() bool { return s == nil || s.CheckHostname == nil || *s.CheckHostname }
+
+// loopback reports whether an address or host name can only mean this machine.
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback()
 }

@@ -1,0 +1,160 @@
+package auth
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"golang.org/x/oauth2"
+
+	"github.com/headrace/headrace/connector"
+)
+
+// explain says what a failed token request means. The body of the response
+// never goes into an error: only the OAuth error code, and the description
+// with every secret of the request taken out.
+func explain(tokenURL string, err error, secrets []string) error {
+	at := "requesting a token from " + redactURL(tokenURL)
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && refused.Response != nil {
+		return explainResponse(at, refused, secrets)
+	}
+	var (
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		dns     *net.DNSError
+		op      *net.OpError
+	)
+	switch cause := withoutURL(err); {
+	case errors.As(err, &unknown):
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate comes from a CA that is not trusted; set oauth_cafile: %w", at, cause)
+	case errors.As(err, &name):
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate is for another name; check oauth_token_url: %w", at, cause)
+	case errors.As(err, &invalid):
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate is not valid: %w", at, cause)
+	case errors.As(err, &op) && op.Op == "remote error":
+		return connector.Errorf(connector.Unauthenticated, "%s: it refused the TLS handshake; does it ask for a client certificate (oauth_client_auth: mtls)?: %w", at, cause)
+	case errors.As(err, &dns):
+		return connector.Errorf(connector.Unavailable, "%s: no such host; check oauth_token_url: %w", at, cause)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return connector.Errorf(connector.Unavailable, "%s: connection refused; check oauth_token_url and that the server runs: %w", at, cause)
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return connector.Errorf(connector.Unavailable, "%s: no answer in %s", at, requestTimeout)
+	case errors.As(err, &op):
+		return connector.Errorf(connector.Unavailable, "%s: %w", at, cause)
+	case strings.Contains(err.Error(), "missing access_token"), strings.Contains(err.Error(), "cannot parse json"):
+		return connector.Errorf(connector.Unauthenticated, "%s: the answer is not that of a token endpoint; check oauth_token_url", at)
+	default:
+		return connector.Errorf(connector.Unavailable, "%s: %s", at, scrub(cause.Error(), secrets))
+	}
+}
+
+func explainResponse(at string, r *oauth2.RetrieveError, secrets []string) error {
+	status := r.Response.StatusCode
+	what := fmt.Sprintf("%s: HTTP %d", at, status)
+	if r.ErrorCode != "" {
+		what += " " + scrub(r.ErrorCode, secrets)
+	}
+	if r.ErrorDescription != "" {
+		what += " (" + scrub(r.ErrorDescription, secrets) + ")"
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		return &connector.Error{Kind: connector.Throttled, RetryAfter: retryAfter(r.Response), Err: errors.New(what)}
+	case status >= 500:
+		return &connector.Error{Kind: connector.Unavailable, RetryAfter: retryAfter(r.Response), Err: errors.New(what + "; the identity provider is in trouble")}
+	case r.ErrorCode != "":
+		return connector.Errorf(connector.Unauthenticated, "%s; %s", what, adviceFor(r.ErrorCode))
+	case status/100 == 3:
+		return connector.Errorf(connector.Unauthenticated, "%s: it redirects, which is not followed with credentials; check oauth_token_url", what)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return connector.Errorf(connector.Unauthenticated, "%s; check oauth_client_id and oauth_client_secret", what)
+	default:
+		return connector.Errorf(connector.Unauthenticated, "%s; check oauth_token_url", what)
+	}
+}
+
+// adviceFor says what to change for an error code of RFC 6749 section 5.2 and
+// RFC 8693.
+func adviceFor(code string) string {
+	switch code {
+	case "invalid_client":
+		return "check oauth_client_id, oauth_client_secret and oauth_client_auth"
+	case "unauthorized_client":
+		return "allow this client the grant: in Keycloak, switch on its service account"
+	case "invalid_scope":
+		return "check oauth_scope; the client must be allowed each scope"
+	case "invalid_target":
+		return "check oauth_audience"
+	case "invalid_grant":
+		return "the subject token or assertion was not accepted; check its file, audience and life"
+	case "unsupported_grant_type":
+		return "the identity provider does not know this grant; is token exchange switched on?"
+	default:
+		return "check the oauth_ keys"
+	}
+}
+
+func retryAfter(r *http.Response) time.Duration {
+	n, err := strconv.Atoi(r.Header.Get("Retry-After"))
+	if err != nil || n < 0 || n > 3600 {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// withoutURL takes the *url.Error off, whose text repeats the URL with its
+// query.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// redactURL keeps what names the endpoint: no user, no query.
+func redactURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "the token endpoint"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// scrub makes text of a server fit for an error: one line, short, without the
+// secrets of the request.
+func scrub(text string, secrets []string) string {
+	for _, s := range secrets {
+		if len(s) > 3 {
+			text = strings.ReplaceAll(text, s, "******")
+			text = strings.ReplaceAll(text, url.QueryEscape(s), "******")
+		}
+	}
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,161 @@
+package tlsstore
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pavlo-v-chernykh/keystore-go/v4"
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// guarded runs a decoder of a foreign format and turns a panic on hostile
+// bytes into an error.
+func guarded(name string, decode func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("%w: %s cannot be decoded", ErrMalformed, name)
+		}
+	}()
+	return decode()
+}
+
+func pkcs12Trusted(b []byte, s *Store) (certs []*x509.Certificate, err error) {
+	err = guarded(s.name(), func() error {
+		var err error
+		if certs, err = pkcs12.DecodeTrustStore(b, s.Password); err == nil {
+			return nil
+		}
+		if errors.Is(err, pkcs12.ErrIncorrectPassword) {
+			return pkcs12Error(err, s)
+		}
+		// Not marked as trusted by Java: openssl pkcs12 -export -nokeys, or a
+		// key store. Take every certificate that is not the owner's.
+		blocks, pemErr := pkcs12.ToPEM(b, s.Password)
+		if pemErr != nil {
+			return pkcs12Error(pemErr, s)
+		}
+		for _, block := range blocks {
+			if block.Type != "CERTIFICATE" {
+				continue
+			}
+			c, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return fmt.Errorf("%w: a certificate of %s cannot be read: %w", ErrMalformed, s.name(), err)
+			}
+			certs = append(certs, c)
+		}
+		return nil
+	})
+	return certs, err
+}
+
+func pkcs12Identity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.PrivateKey, err error) {
+	err = guarded(s.name(), func() error {
+		k, leaf, cas, err := pkcs12.DecodeChain(b, s.Password)
+		if err != nil {
+			if strings.Contains(err.Error(), "exactly one key bag") {
+				return fmt.Errorf("%w: %s must hold exactly one key; export the one of the client with keytool -importkeystore -srcalias", ErrNoKey, s.name())
+			}
+			return pkcs12Error(err, s)
+		}
+		key, chain = k, append([]*x509.Certificate{leaf}, cas...)
+		return nil
+	})
+	return chain, key, err
+}
+
+func pkcs12Error(err error, s *Store) error {
+	var missing pkcs12.NotImplementedError
+	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
+		if s.Password == "" {
+			return fmt.Errorf("%w: %s needs its password", ErrNeedsPassword, s.name())
+		}
+		return fmt.Errorf("%w: %s cannot be opened with the given password", ErrWrongPassword, s.name())
+	case errors.As(err, &missing):
+		return fmt.Errorf("%w: %s uses a form of PKCS12 that is not supported (%w); convert it with keytool -importkeystore", ErrMalformed, s.name(), err)
+	}
+	return fmt.Errorf("%w: %s is not a PKCS12 store: %w", ErrMalformed, s.name(), err)
+}
+
+func loadJKS(b []byte, s *Store) (keystore.KeyStore, error) {
+	ks := keystore.New(keystore.WithOrderedAliases())
+	err := guarded(s.name(), func() error {
+		err := ks.Load(bytes.NewReader(b), []byte(s.Password))
+		switch {
+		case err == nil:
+			return nil
+		case strings.Contains(err.Error(), "invalid digest"):
+			if s.Password == "" {
+				return fmt.Errorf("%w: %s needs its password", ErrNeedsPassword, s.name())
+			}
+			return fmt.Errorf("%w: %s cannot be opened with the given password", ErrWrongPassword, s.name())
+		}
+		return fmt.Errorf("%w: %s is not a JKS store: %w", ErrMalformed, s.name(), err)
+	})
+	return ks, err
+}
+
+func jksTrusted(b []byte, s *Store) ([]*x509.Certificate, error) {
+	ks, err := loadJKS(b, s)
+	if err != nil {
+		return nil, err
+	}
+	var out []*x509.Certificate
+	for _, alias := range ks.Aliases() {
+		if !ks.IsTrustedCertificateEntry(alias) {
+			continue
+		}
+		e, err := ks.GetTrustedCertificateEntry(alias)
+		if err != nil {
+			return nil, fmt.Errorf("%w: entry %q of %s: %w", ErrMalformed, alias, s.name(), err)
+		}
+		c, err := x509.ParseCertificate(e.Certificate.Content)
+		if err != nil {
+			return nil, fmt.Errorf("%w: certificate %q of %s cannot be read: %w", ErrMalformed, alias, s.name(), err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func jksIdentity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.PrivateKey, err error) {
+	ks, err := loadJKS(b, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	var keys []string
+	for _, alias := range ks.Aliases() {
+		if ks.IsPrivateKeyEntry(alias) {
+			keys = append(keys, alias)
+		}
+	}
+	if len(keys) != 1 {
+		return nil, nil, fmt.Errorf("%w: %s holds %d keys and must hold exactly one; export the one of the client with keytool -importkeystore -srcalias", ErrNoKey, s.name(), len(keys))
+	}
+	var e keystore.PrivateKeyEntry
+	err = guarded(s.name(), func() error {
+		if e, err = ks.GetPrivateKeyEntry(keys[0], []byte(s.passwordForKey())); err != nil {
+			return fmt.Errorf("%w: the key of %s cannot be opened; its password may differ from the store's: set key_password", ErrWrongPassword, s.name())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if key, err = parseDER(e.PrivateKey); err != nil {
+		return nil, nil, fmt.Errorf("%w: the key of %s cannot be read", ErrMalformed, s.name())
+	}
+	for _, c := range e.CertificateChain {
+		parsed, err := x509.ParseCertificate(c.Content)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: a certificate of %s cannot be read: %w", ErrMalformed, s.name(), err)
+		}
+		chain = append(chain, parsed)
+	}
+	return chain, key, nil
+}

@@ -1,0 +1,260 @@
+// Package tlsstore reads trust stores and key stores of the kinds that Kafka's
+// users have: PEM, PKCS #12 and JKS, in files or inline. Client makes the TLS
+// settings of a connection from them and follows files that are rotated.
+//
+// Each way in which a store can be wrong has its own error that says what to
+// do; no error holds a password or key material.
+package tlsstore
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Kind is the format of a store.
+type Kind string
+
+// The formats. Auto looks at the bytes.
+const (
+	Auto   Kind = ""
+	PEM    Kind = "PEM"
+	PKCS12 Kind = "PKCS12"
+	JKS    Kind = "JKS"
+)
+
+// maxStore bounds what is read of one store: the system's CA bundle is 200 KiB.
+const maxStore = 8 << 20
+
+// The errors that callers tell apart with errors.Is. The full text says which
+// store, and what to do.
+var (
+	ErrWrongPassword = errors.New("wrong password")
+	ErrNeedsPassword = errors.New("password missing")
+	ErrKeyMismatch   = errors.New("key and certificate do not belong together")
+	ErrNoCertificate = errors.New("no certificate")
+	ErrNoKey         = errors.New("no key")
+	ErrMalformed     = errors.New("malformed store")
+	ErrUnreadable    = errors.New("unreadable file")
+)
+
+// Store is one place that holds certificates and keys.
+type Store struct {
+	Kind     Kind
+	Location string // file; or
+	Content  string // PEM text, or base64 of a binary store
+	Password string // of the store
+	// KeyPassword is the password of the key when it differs.
+	KeyPassword string
+	// KeyLocation and KeyContent are the key of a PEM store when it does not
+	// stand beside the certificates.
+	KeyLocation string
+	KeyContent  string
+}
+
+func (s *Store) name() string {
+	if s.Location != "" {
+		return fmt.Sprintf("%q", s.Location)
+	}
+	return "the inline store"
+}
+
+func (s *Store) keyName() string {
+	switch {
+	case s.KeyLocation != "":
+		return fmt.Sprintf("%q", s.KeyLocation)
+	case s.KeyContent != "":
+		return "the inline key"
+	}
+	return s.name()
+}
+
+func (s *Store) passwordForKey() string {
+	if s.KeyPassword != "" {
+		return s.KeyPassword
+	}
+	return s.Password
+}
+
+// files are the paths whose change means that the store has changed.
+func (s *Store) files() []string {
+	var out []string
+	for _, f := range []string{s.Location, s.KeyLocation} {
+		if f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%w: %q does not exist; check the path", ErrUnreadable, path)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	case info.IsDir():
+		return nil, fmt.Errorf("%w: %q is a folder; give a file", ErrUnreadable, path)
+	case info.Size() > maxStore:
+		return nil, fmt.Errorf("%w: %q is larger than 8 MiB; it cannot be a store", ErrMalformed, path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w; give the process the right to read it", ErrUnreadable, err)
+	}
+	return b, nil
+}
+
+// bytes returns the store's content and its real kind.
+func (s *Store) bytes() ([]byte, Kind, error) {
+	if s.Location != "" {
+		b, err := readFile(s.Location)
+		if err != nil {
+			return nil, "", err
+		}
+		return s.sniff(b)
+	}
+	if s.Kind == PEM || strings.Contains(s.Content, "-----BEGIN") {
+		return []byte(NormalizePEM(s.Content)), PEM, nil
+	}
+	compact := strings.Join(strings.Fields(s.Content), "")
+	b, err := base64.StdEncoding.DecodeString(compact)
+	if err != nil {
+		if b, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(compact, "=")); err != nil {
+			return nil, "", fmt.Errorf("%w: the inline %s store is not base64; encode the file with base64 -w0", ErrMalformed, s.Kind)
+		}
+	}
+	if len(b) > maxStore {
+		return nil, "", fmt.Errorf("%w: the inline store is larger than 8 MiB", ErrMalformed)
+	}
+	return s.sniff(b)
+}
+
+var jksMagic = []byte{0xFE, 0xED, 0xFE, 0xED}
+
+// sniff finds the real kind: keytool writes PKCS #12 since Java 9, whatever
+// the file is called.
+func (s *Store) sniff(b []byte) ([]byte, Kind, error) {
+	switch {
+	case len(b) == 0:
+		return nil, "", fmt.Errorf("%w: %s is empty", ErrMalformed, s.name())
+	case bytes.HasPrefix(b, jksMagic):
+		return b, JKS, nil
+	case bytes.Contains(b, []byte("-----BEGIN")):
+		return b, PEM, nil
+	case b[0] == 0x30: // ASN.1 SEQUENCE
+		if s.Kind == PEM {
+			return nil, "", fmt.Errorf("%w: %s holds binary data, not PEM text; say type PKCS12, or convert it with openssl", ErrMalformed, s.name())
+		}
+		return b, PKCS12, nil
+	}
+	return nil, "", fmt.Errorf("%w: %s is neither PEM nor PKCS12 nor JKS", ErrMalformed, s.name())
+}
+
+// Trusted returns the certificates to trust.
+func (s *Store) Trusted() ([]*x509.Certificate, error) {
+	b, kind, err := s.bytes()
+	if err != nil {
+		return nil, err
+	}
+	var certs []*x509.Certificate
+	switch kind {
+	case PEM:
+		certs, err = pemCertificates(b, s.name())
+	case PKCS12:
+		certs, err = pkcs12Trusted(b, s)
+	case JKS:
+		certs, err = jksTrusted(b, s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("%w: %s holds no certificate to trust; put the CA into it", ErrNoCertificate, s.name())
+	}
+	return certs, nil
+}
+
+// Identity returns the client's certificate chain and key.
+func (s *Store) Identity() (*tls.Certificate, error) {
+	var chain []*x509.Certificate
+	var key crypto.PrivateKey
+	b, kind, err := s.bytes()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case PEM:
+		chain, key, err = s.pemIdentity(b)
+	case PKCS12:
+		chain, key, err = pkcs12Identity(b, s)
+	case JKS:
+		chain, key, err = jksIdentity(b, s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("%w: %s holds no certificate for the client", ErrNoCertificate, s.name())
+	}
+	if err := matches(chain[0], key); err != nil {
+		return nil, fmt.Errorf("%w: the key in %s is not that of the certificate %q; give the pair that was issued together", err, s.keyName(), chain[0].Subject)
+	}
+	out := &tls.Certificate{PrivateKey: key, Leaf: chain[0]}
+	for _, c := range chain {
+		out.Certificate = append(out.Certificate, c.Raw)
+	}
+	return out, nil
+}
+
+func matches(leaf *x509.Certificate, key crypto.PrivateKey) error {
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return ErrNoKey
+	}
+	pub, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !pub.Equal(leaf.PublicKey) {
+		return ErrKeyMismatch
+	}
+	return nil
+}
+
+// NormalizePEM repairs PEM text that came through JSON or an environment
+// variable: newlines written as \n, or lost.
+func NormalizePEM(text string) string {
+	if !strings.Contains(text, "\n") && strings.Contains(text, `\n`) {
+		text = strings.ReplaceAll(text, `\n`, "\n")
+	}
+	if block, _ := pem.Decode([]byte(text)); block != nil {
+		return text
+	}
+	var out strings.Builder
+	for rest := text; ; {
+		_, after, ok := strings.Cut(rest, "-----BEGIN ")
+		if !ok {
+			break
+		}
+		label, body, ok := strings.Cut(after, "-----")
+		if !ok {
+			return text
+		}
+		body, tail, ok := strings.Cut(body, "-----END "+label+"-----")
+		if !ok {
+			return text
+		}
+		fmt.Fprintf(&out, "-----BEGIN %s-----\n%s\n-----END %s-----\n", label, strings.Join(strings.Fields(body), "\n"), label)
+		rest = tail
+	}
+	if out.Len() == 0 {
+		return text
+	}
+	return out.String()
+}

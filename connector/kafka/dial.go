@@ -1,0 +1,56 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/headrace/headrace/auth/tlsstore"
+)
+
+// Limits of one attempt to connect.
+const (
+	dialTimeout = 3 * time.Second
+	ioTimeout   = 30 * time.Second
+)
+
+// dialer opens the connections of a client, with TLS where it is asked for.
+// TLS is done here and not by the library so that each connection takes the
+// certificates that are on disk now, and so that a failed handshake is
+// reported as what it is.
+type dialer struct {
+	tls *tlsstore.Client // nil for plain connections
+}
+
+// Dial implements golang.org/x/net/proxy.Dialer.
+func (d *dialer) Dial(network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	return d.dial(ctx, network, addr)
+}
+
+func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, explain(addr, err)
+	}
+	if d.tls == nil {
+		return conn, nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	cfg, err := d.tls.Config(host)
+	if err != nil {
+		_ = conn.Close()
+		return nil, explain(addr, err)
+	}
+	secured := tls.Client(conn, cfg)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, explain(addr, err)
+	}
+	return secured, nil
+}

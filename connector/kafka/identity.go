@@ -1,0 +1,116 @@
+package kafka
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headrace/headrace/auth"
+	"github.com/headrace/headrace/auth/tlsstore"
+	"github.com/headrace/headrace/connector"
+)
+
+// identity is who we are towards a cluster: the certificates and the token
+// source that all its connections share.
+type identity struct {
+	tls        *tlsstore.Client // nil without TLS
+	tokens     auth.TokenSource // nil without tokens
+	cached     *auth.Cached     // tokens, when they are renewed
+	extensions map[string]string
+}
+
+// tokenWait bounds the wait for a token while a connection is made.
+const tokenWait = 12 * time.Second
+
+func newIdentity(name string, s *Settings, log *slog.Logger) (*identity, error) {
+	id := &identity{tls: s.tlsClient()}
+	if !s.UsesSASL() || s.SASL == nil {
+		return id, nil
+	}
+	r, faults := s.SASL.resolve()
+	if err := invalid("reading sasl_config", faults); err != nil {
+		return nil, err
+	}
+	switch r.mechanism() {
+	case MechanismOAuthBearer:
+		id.extensions = maps.Clone(r.OAuthExtensions)
+		if r.OAuthToken != "" {
+			id.tokens = auth.Static(r.OAuthToken)
+			return id, nil
+		}
+		id.cached = auth.NewCached(auth.NewOAuth(r.oauthConfig()), auth.CacheOptions{Name: name, RefreshBefore: r.refreshBefore(), Log: log})
+	case MechanismAWSMSKIAM:
+		id.cached = auth.NewCached(r.awsSource(s), auth.CacheOptions{Name: name, Log: log})
+	}
+	if id.cached != nil {
+		id.tokens = id.cached
+	}
+	return id, nil
+}
+
+// Token implements sarama.AccessTokenProvider. The library calls it while it
+// opens or re-authenticates a connection, without a context.
+func (id *identity) Token() (*sarama.AccessToken, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), tokenWait)
+	defer cancel()
+	tok, err := id.tokens.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &sarama.AccessToken{Token: tok.Value.Reveal(), Extensions: maps.Clone(id.extensions)}, nil
+}
+
+func (id *identity) collectors() []prometheus.Collector {
+	if id.cached == nil {
+		return nil
+	}
+	return []prometheus.Collector{id.cached}
+}
+
+func (id *identity) close() error {
+	if id.cached == nil {
+		return nil
+	}
+	return id.cached.Close()
+}
+
+func (s *SASL) oauthConfig() auth.OAuthConfig {
+	cfg := auth.OAuthConfig{
+		TokenURL: s.OAuthTokenURL, ClientID: s.OAuthClientID, ClientSecret: s.OAuthClientSecret,
+		ClientAuth: auth.ClientAuth(s.clientAuth()), Scope: s.OAuthScope, Audience: s.OAuthAudience, Params: s.OAuthParams,
+		AssertionFile:    s.OAuthAssertionFile,
+		SubjectTokenFile: s.OAuthSubjectTokenFile, SubjectTokenType: s.OAuthSubjectTokenType,
+		SigningKeyID: s.OAuthKeyID, SigningAlgorithm: s.OAuthSigningAlgorithm,
+	}
+	if cfg.ClientAuth == auth.PrivateKeyJWT {
+		cfg.SigningKeyFile, cfg.SigningKeyPassword = s.OAuthKeyFile, s.OAuthKeyPassword
+	}
+	var trust *tlsstore.Store
+	if s.OAuthCAFile != "" {
+		trust = &tlsstore.Store{Kind: tlsstore.PEM, Location: s.OAuthCAFile}
+	}
+	if key := s.oauthIdentity(); trust != nil || key != nil {
+		cfg.TLS = tlsstore.NewClient(trust, key, true)
+	}
+	return cfg
+}
+
+// TokenSource returns a source for the identity that sasl_config describes, so
+// that a Schema Registry or an HTTP source can use the same one; ok is false
+// when it has none. The caller closes it.
+func (s *Settings) TokenSource(name string, log *slog.Logger) (src *auth.Cached, ok bool) {
+	if s.SASL == nil {
+		return nil, false
+	}
+	r, faults := s.SASL.resolve()
+	if len(faults) > 0 || r.mechanism() != MechanismOAuthBearer || r.OAuthTokenURL == "" {
+		return nil, false
+	}
+	return auth.NewCached(auth.NewOAuth(r.oauthConfig()), auth.CacheOptions{Name: name, RefreshBefore: r.refreshBefore(), Log: log}), true
+}
+
+var _ connector.Validator = (*Settings)(nil)

@@ -1,0 +1,207 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+)
+
+// stagger is how long one bootstrap broker has before the next is tried beside
+// it.
+const stagger = 400 * time.Millisecond
+
+func classify(err error) error { return kafkaerr.Classify(err) }
+
+// open finds a bootstrap broker that answers and takes us, then opens the
+// library's client. The first step is what makes errors exact: the library
+// itself tries broker after broker and reports "out of brokers".
+func (c *Cluster) open(ctx context.Context) (sarama.Client, error) {
+	cfg, err := c.SaramaConfig()
+	if err != nil {
+		return nil, err
+	}
+	addr, err := c.probe(ctx, c.settings.Servers())
+	if err != nil {
+		return nil, err
+	}
+	// Sarama keeps trying seeds in random order; with the one that answered it
+	// learns all the others.
+	client, err := sarama.NewClient([]string{addr}, cfg)
+	if err != nil {
+		return nil, explain(addr, err)
+	}
+	return client, nil
+}
+
+type probed struct {
+	addr string
+	err  error
+}
+
+// probe connects and authenticates to the servers, each a moment after the one
+// before or as soon as that has failed, and returns the first that works. When
+// none does it returns the most telling error: one about identity before one
+// about the network.
+func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
+	results := make(chan probed, len(servers))
+	var failures []error
+	next, pending := 0, 0
+	start := func() {
+		if next < len(servers) {
+			addr := servers[next]
+			next++
+			pending++
+			c.wg.Go(func() { results <- probed{addr, c.try(addr)} })
+		}
+	}
+	start()
+	ticker := time.NewTicker(stagger)
+	defer ticker.Stop()
+	for pending > 0 {
+		select {
+		case r := <-results:
+			pending--
+			if r.err == nil {
+				return r.addr, nil
+			}
+			failures = append(failures, r.err)
+			start()
+		case <-ticker.C:
+			start()
+		case <-ctx.Done():
+			failures = append(failures, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in time from %s", c.name, strings.Join(servers, ", ")))
+			return "", mostTelling(failures)
+		}
+	}
+	return "", mostTelling(failures)
+}
+
+// try opens and closes one connection.
+func (c *Cluster) try(addr string) error {
+	cfg, err := c.SaramaConfig()
+	if err != nil {
+		return err
+	}
+	watched := &watchingDialer{dialer: dialer{tls: c.identity.tls}}
+	cfg.Net.Proxy.Dialer = watched
+	b := sarama.NewBroker(addr)
+	if err := b.Open(cfg); err != nil {
+		return explain(addr, err)
+	}
+	connected, err := b.Connected()
+	if connected {
+		defer func() { _ = b.Close() }()
+	}
+	switch {
+	case err != nil && c.settings.UsesSASL() && closedByPeer(err) && watched.requests.Load() > requestsBeforeSASL:
+		// Kafka answers before it hangs up; older and other brokers do not.
+		return connector.Errorf(connector.Unauthenticated, "authenticating with the broker %s: it closed the connection on the credentials in sasl_config: %w", addr, err)
+	case err != nil:
+		return explain(addr, err)
+	case !watched.answered.Load():
+		// The library goes on without an answer to its first question.
+		return connector.Errorf(connector.Unavailable, "connecting to the broker %s: no answer in time; check that security_protocol is that of the listener", addr)
+	case !connected:
+		return connector.Errorf(connector.Unavailable, "connecting to the broker %s: it closed the connection", addr)
+	}
+	return nil
+}
+
+// requestsBeforeSASL are ApiVersions and SaslHandshake.
+const requestsBeforeSASL = 2
+
+func closedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// watchingDialer counts the requests on its connection and ends it when the
+// time of an attempt is over, however often the library asks for more.
+type watchingDialer struct {
+	dialer
+	requests atomic.Int32
+	answered atomic.Bool
+}
+
+func (d *watchingDialer) Dial(network, addr string) (net.Conn, error) {
+	conn, err := d.dialer.Dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedConn{Conn: conn, watch: d, end: time.Now().Add(dialTimeout)}, nil
+}
+
+type watchedConn struct {
+	net.Conn
+	watch *watchingDialer
+	end   time.Time
+}
+
+func (c *watchedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.watch.answered.Store(true)
+	}
+	return n, err
+}
+
+func (c *watchedConn) Write(b []byte) (int, error) {
+	c.watch.requests.Add(1)
+	return c.Conn.Write(b)
+}
+
+func (c *watchedConn) SetReadDeadline(t time.Time) error {
+	if t.IsZero() || t.After(c.end) {
+		t = c.end
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func mostTelling(failures []error) error {
+	var best error
+	for _, err := range failures {
+		if connector.KindOf(err) == connector.Unauthenticated {
+			return err
+		}
+		if best == nil {
+			best = err
+		}
+	}
+	if len(failures) > 1 {
+		return connector.Errorf(connector.KindOf(best), "%w", errors.Join(failures...))
+	}
+	return best
+}
+
+// askClusterID asks with DescribeCluster (KIP-700), or with metadata where a
+// broker is too old for it.
+func askClusterID(client sarama.Client) (string, error) {
+	broker := client.LeastLoadedBroker()
+	if broker == nil {
+		return "", sarama.ErrOutOfBrokers
+	}
+	if err := broker.Open(client.Config()); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
+		return "", err
+	}
+	answer, err := broker.DescribeCluster(sarama.NewDescribeClusterRequest(client.Config().Version))
+	if err == nil && answer.Err == sarama.ErrNoError && answer.ClusterID != "" {
+		return answer.ClusterID, nil
+	}
+	meta, metaErr := broker.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, nil))
+	switch {
+	case metaErr != nil:
+		return "", errors.Join(err, metaErr)
+	case meta.ClusterID == nil || *meta.ClusterID == "":
+		return "", connector.Errorf(connector.Unknown, "the brokers have no cluster id; they are older than Kafka 0.10.1")
+	}
+	return *meta.ClusterID, nil
+}

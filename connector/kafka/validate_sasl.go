@@ -1,0 +1,268 @@
+package kafka
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// validate reports the faults of sasl_config. The path of a key that came from
+// a JAAS line is jaas_config.
+func (s *SASL) validate(f *faults, in *Settings) {
+	const at = "sasl_config."
+	r, jaasFaults := s.resolve()
+	*f = append(*f, jaasFaults...)
+	if len(jaasFaults) > 0 {
+		return
+	}
+	if strings.ContainsAny(r.Username, "\x00") || strings.ContainsRune(r.Password.Reveal(), 0) {
+		f.add(at+"username", "username and password cannot hold a zero byte")
+	}
+	m := r.mechanism()
+	switch m {
+	case MechanismPlain, MechanismSCRAM256, MechanismSCRAM512:
+		r.validatePassword(f, at, m)
+	case MechanismOAuthBearer:
+		r.validateOAuth(f, at)
+	case MechanismGSSAPI:
+		r.validateKerberos(f, at)
+	case MechanismAWSMSKIAM:
+		if in.Protocol() == ProtocolSASLPlaintext {
+			f.add("security_protocol", "must be SASL_SSL with AWS_MSK_IAM")
+		}
+		r.validateAWS(f, at, in)
+	default:
+		f.add(at+"mechanism", "%q is not a mechanism; use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI or AWS_MSK_IAM%s", s.Mechanism, mechanismHint(m))
+		return
+	}
+	r.validateForeign(f, at, m)
+}
+
+func mechanismHint(m string) string {
+	switch c := strings.NewReplacer("-", "", "_", "").Replace(m); {
+	case strings.Contains(c, "512"):
+		return "; did you mean SCRAM-SHA-512?"
+	case strings.Contains(c, "SCRAM"):
+		return "; did you mean SCRAM-SHA-256 or SCRAM-SHA-512?"
+	case strings.Contains(c, "OAUTH"):
+		return "; did you mean OAUTHBEARER?"
+	case strings.Contains(c, "KERB") || strings.Contains(c, "KRB"):
+		return "; did you mean GSSAPI?"
+	case strings.Contains(c, "MSK") || strings.Contains(c, "IAM"):
+		return "; did you mean AWS_MSK_IAM?"
+	}
+	return ""
+}
+
+func (s *SASL) validatePassword(f *faults, at, m string) {
+	if s.Username == "" {
+		f.add(at+"username", "is required for %s", m)
+	}
+	if s.Password == "" {
+		f.add(at+"password", "is required for %s", m)
+	}
+}
+
+func (s *SASL) validateOAuth(f *faults, at string) {
+	if s.OAuthToken != "" {
+		if s.OAuthTokenURL != "" || s.OAuthClientSecret != "" || s.OAuthAssertionFile != "" || s.OAuthSubjectTokenFile != "" {
+			f.add(at+"oauth_token", "cannot be given together with a token endpoint; keep one of them")
+		}
+		s.validateExtensions(f, at)
+		return
+	}
+	if s.OAuthTokenURL == "" {
+		f.add(at+"oauth_token_url", "is required for OAUTHBEARER")
+	} else {
+		s.validateTokenURL(f, at)
+	}
+	if s.OAuthClientID == "" && s.OAuthAssertionFile == "" && s.OAuthSubjectTokenFile == "" {
+		f.add(at+"oauth_client_id", "is required for OAUTHBEARER")
+	}
+	s.validateClientAuth(f, at)
+	s.validateExtensions(f, at)
+	if s.OAuthRefreshBefore != nil && time.Duration(*s.OAuthRefreshBefore) > time.Hour {
+		f.add(at+"oauth_refresh_before", "must be at most 1h")
+	}
+	if s.OAuthSubjectTokenType != "" && s.OAuthSubjectTokenFile == "" {
+		f.add(at+"oauth_subject_token_file", "is missing; oauth_subject_token_type says what it holds")
+	}
+	for k := range s.OAuthParams {
+		if oneOf(k, "grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type") {
+			f.add(at+"oauth_params", "%s is set by its own key and cannot be given here", k)
+		}
+	}
+}
+
+func (s *SASL) validateTokenURL(f *faults, at string) {
+	u, err := url.Parse(s.OAuthTokenURL)
+	switch {
+	case err != nil || u.Host == "":
+		f.add(at+"oauth_token_url", "is not a URL; write it like https://id.example.com/realms/r/protocol/openid-connect/token")
+	case u.User != nil:
+		f.add(at+"oauth_token_url", "carries a user name; use oauth_client_id and oauth_client_secret")
+	case u.Scheme == "http" && !loopback(u.Host) && !s.OAuthAllowPlainHTTP:
+		f.add(at+"oauth_token_url", "is plain http, so the client secret can be read on the way; use https, or allow it with oauth_allow_plain_http: true")
+	case u.Scheme != "http" && u.Scheme != "https":
+		f.add(at+"oauth_token_url", "must start with https://")
+	case u.Scheme == "http" && s.OAuthCAFile != "":
+		f.add(at+"oauth_cafile", "has no effect with a plain http token URL; use https or remove it")
+	case u.Scheme == "http" && s.clientAuth() == ClientAuthMTLS:
+		f.add(at+"oauth_client_auth", "mtls needs an https token URL")
+	}
+}
+
+func (s *SASL) validateClientAuth(f *faults, at string) {
+	a := s.clientAuth()
+	switch a {
+	case ClientAuthPost, ClientAuthBasic:
+		proven := s.OAuthAssertionFile != "" || s.OAuthSubjectTokenFile != ""
+		if s.OAuthClientSecret == "" && !proven {
+			f.add(at+"oauth_client_secret", "is required for OAUTHBEARER")
+		}
+		if s.OAuthClientSecret != "" && s.OAuthAssertionFile != "" {
+			f.add(at+"oauth_assertion_file", "cannot be given together with oauth_client_secret; keep one of them")
+		}
+		if a == ClientAuthBasic && s.OAuthAssertionFile != "" {
+			f.add(at+"oauth_client_auth", "basic sends a secret, but oauth_assertion_file is given; remove one of them")
+		}
+	case ClientAuthPrivateKeyJWT:
+		if s.OAuthKeyFile == "" && s.OAuthAssertionFile == "" {
+			f.add(at+"oauth_keyfile", "is required for oauth_client_auth private_key_jwt")
+		}
+		if s.OAuthKeyFile != "" && s.OAuthAssertionFile != "" {
+			f.add(at+"oauth_assertion_file", "cannot be given together with oauth_keyfile for private_key_jwt; keep one of them")
+		}
+	case ClientAuthMTLS:
+		if s.OAuthCertFile == "" {
+			f.add(at+"oauth_certfile", "is required for oauth_client_auth mtls")
+		}
+	default:
+		f.add(at+"oauth_client_auth", "%q is not a way to authenticate; use post, basic, private_key_jwt or mtls", s.OAuthClientAuth)
+		return
+	}
+	if (a == ClientAuthPrivateKeyJWT || a == ClientAuthMTLS) && s.OAuthClientSecret != "" {
+		f.add(at+"oauth_client_secret", "is not used with oauth_client_auth %s; remove it", a)
+	}
+	if a == ClientAuthPost || a == ClientAuthBasic {
+		if s.OAuthKeyFile != "" {
+			f.add(at+"oauth_keyfile", "is used with oauth_client_auth private_key_jwt or mtls only")
+		}
+	}
+	if s.OAuthCertFile != "" && a != ClientAuthMTLS {
+		f.add(at+"oauth_certfile", "is used with oauth_client_auth mtls only")
+	}
+	if !oneOf(s.OAuthSigningAlgorithm, "", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA") {
+		f.add(at+"oauth_signing_algorithm", "%q is not an algorithm; use RS256, PS256, ES256 or EdDSA, or leave it to the key", s.OAuthSigningAlgorithm)
+	}
+}
+
+// validateExtensions holds KIP-342: names are letters, values are printable,
+// and auth is taken by the token itself.
+func (s *SASL) validateExtensions(f *faults, at string) {
+	for k, v := range s.OAuthExtensions {
+		letters := strings.IndexFunc(k, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }) < 0
+		printable := strings.IndexFunc(v, func(r rune) bool { return (r < 0x20 && r != '\t' && r != '\r' && r != '\n') || r > 0x7e }) < 0
+		switch {
+		case k == "" || !letters:
+			f.add(at+"oauth_extensions", "%q is not a name of a SASL extension; only letters are allowed", k)
+		case strings.EqualFold(k, "auth"):
+			f.add(at+"oauth_extensions", "auth is reserved for the token; use another name")
+		case !printable:
+			f.add(at+"oauth_extensions", "the value of %s holds characters that SASL extensions cannot carry", k)
+		}
+	}
+}
+
+func (s *SASL) validateKerberos(f *faults, at string) {
+	ways := 0
+	for _, given := range []bool{s.Password != "", s.KerberosKeytab != "", s.KerberosCCache != ""} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways == 0:
+		f.add(at+"kerberos_keytab", "is missing; GSSAPI needs a keytab, a password or kerberos_ccache")
+	case ways > 1:
+		f.add(at+"kerberos_keytab", "GSSAPI takes one of kerberos_keytab, password and kerberos_ccache; keep one of them")
+	}
+	if s.Username == "" && s.KerberosCCache == "" {
+		f.add(at+"username", "is required for GSSAPI; it is the principal, such as exporter@EXAMPLE.COM")
+	}
+	if _, realm, ok := strings.Cut(s.Username, "@"); ok && s.KerberosRealm != "" && realm != s.KerberosRealm {
+		f.add(at+"kerberos_realm", "differs from the realm in username; keep one of them")
+	}
+}
+
+func (s *SASL) validateAWS(f *faults, at string, in *Settings) {
+	if (s.AWSAccessKeyID == "") != (s.AWSSecretAccessKey == "") {
+		f.add(at+"aws_access_key_id", "aws_access_key_id and aws_secret_access_key go together")
+	}
+	if s.AWSSessionToken != "" && s.AWSAccessKeyID == "" {
+		f.add(at+"aws_session_token", "needs aws_access_key_id and aws_secret_access_key")
+	}
+	if s.AWSProfile != "" && s.AWSAccessKeyID != "" {
+		f.add(at+"aws_profile", "cannot be given together with aws_access_key_id; keep one of them")
+	}
+	if s.AWSProfile != "" && s.AWSRoleARN != "" {
+		f.add(at+"aws_profile", "cannot be given together with aws_role_arn; name the role in the profile")
+	}
+	if s.AWSSTSRegion != "" && s.AWSAccessKeyID == "" {
+		f.add(at+"aws_sts_region", "is used with aws_access_key_id only; otherwise set AWS_REGION for the role's endpoint")
+	}
+	if s.AWSRoleARN == "" && (s.AWSRoleSessionName != "" || s.AWSRoleExternalID != "") {
+		f.add(at+"aws_role_arn", "is missing; aws_role_session_name and aws_role_external_id belong to it")
+	}
+	if s.AWSRoleARN != "" && !strings.HasPrefix(s.AWSRoleARN, "arn:") {
+		f.add(at+"aws_role_arn", "is not an ARN; it looks like arn:aws:iam::123456789012:role/name")
+	}
+	if s.awsRegion(in) == "" {
+		f.add(at+"aws_region", "is missing and cannot be read from the brokers' names")
+	}
+}
+
+// validateForeign reports keys of one mechanism that are given to another: they
+// would be ignored without a word otherwise.
+func (s *SASL) validateForeign(f *faults, at, m string) {
+	type group struct {
+		key   string
+		given bool
+	}
+	if m != MechanismOAuthBearer {
+		for _, g := range []group{
+			{"oauth_token_url", s.OAuthTokenURL != ""}, {"oauth_client_id", s.OAuthClientID != ""},
+			{"oauth_client_secret", s.OAuthClientSecret != ""}, {"oauth_token", s.OAuthToken != ""},
+			{"oauth_scope", s.OAuthScope != ""}, {"oauth_audience", s.OAuthAudience != ""},
+			{"oauth_assertion_file", s.OAuthAssertionFile != ""}, {"oauth_subject_token_file", s.OAuthSubjectTokenFile != ""},
+		} {
+			if g.given {
+				f.add(at+g.key, "belongs to mechanism OAUTHBEARER, but mechanism is %s", m)
+			}
+		}
+	} else if s.Username != "" || s.Password != "" {
+		f.add(at+"username", "username and password are not used by OAUTHBEARER; use oauth_client_id and oauth_client_secret, or another mechanism")
+	}
+	if m != MechanismGSSAPI {
+		for _, g := range []group{
+			{"kerberos_keytab", s.KerberosKeytab != ""}, {"kerberos_ccache", s.KerberosCCache != ""},
+			{"kerberos_service_name", s.KerberosServiceName != ""}, {"kerberos_realm", s.KerberosRealm != ""},
+		} {
+			if g.given {
+				f.add(at+g.key, "belongs to mechanism GSSAPI, but mechanism is %s", m)
+			}
+		}
+	}
+	if m != MechanismAWSMSKIAM {
+		for _, g := range []group{
+			{"aws_region", s.AWSRegion != ""}, {"aws_profile", s.AWSProfile != ""},
+			{"aws_role_arn", s.AWSRoleARN != ""}, {"aws_access_key_id", s.AWSAccessKeyID != ""},
+		} {
+			if g.given {
+				f.add(at+g.key, "belongs to mechanism AWS_MSK_IAM, but mechanism is %s", m)
+			}
+		}
+	} else if s.Username != "" || s.Password != "" {
+		f.add(at+"username", "username and password are not used by AWS_MSK_IAM; use aws_access_key_id and aws_secret_access_key, or the usual AWS chain")
+	}
+}
