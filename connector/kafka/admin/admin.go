@@ -21,8 +21,9 @@ import (
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
 )
 
-// Timeout is the longest that a call takes.
-const Timeout = 5 * time.Second
+// Timeout is the longest that a call takes: a request to a dead broker is to be
+// answered within five seconds, with all that is around the call.
+const Timeout = 4500 * time.Millisecond
 
 // maxCalls bounds the requests that wait for brokers at once. The client
 // library cannot cancel a request, so one that is given up on goes on in the

@@ -113,21 +113,35 @@ type explained struct {
 func (e *explained) Error() string   { return e.cause.Error() }
 func (e *explained) Unwrap() []error { return []error{e.answer, e.cause} }
 
-// cluster finds the cluster of the path among those that are served. While one
-// of them cannot say its id, an id that is unknown may be its own.
+// cluster finds the cluster of the path among those that are served. All are
+// asked at once, so that a dead one does not hold up the others. While one
+// cannot say its id, an id that is unknown may be its own.
 func (r *request) cluster() (*admin.Admin, error) {
 	all, err := r.api.Clusters.All(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	var unreachable error
+	type answer struct {
+		cluster *admin.Admin
+		id      string
+		err     error
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	answers := make(chan answer, len(all))
 	for _, c := range all {
-		id, err := c.ID(r.Context())
-		switch {
-		case err != nil:
-			unreachable = err
-		case id == r.id:
-			return c, nil
+		go func() {
+			id, err := c.ID(ctx)
+			answers <- answer{c, id, err}
+		}()
+	}
+	var unreachable error
+	for range all {
+		switch got := <-answers; {
+		case got.err != nil:
+			unreachable = got.err
+		case got.id == r.id:
+			return got.cluster, nil
 		}
 	}
 	if unreachable != nil {

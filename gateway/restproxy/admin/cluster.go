@@ -1,40 +1,55 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
 // clusters leaves out those that cannot be reached, unless there is no other.
+// All are asked at once, so that a dead one costs its own time only.
 func (a *api) clusters(r *request) (reply, error) {
 	all, err := a.Clusters.All(r.Context())
 	if err != nil {
 		return reply{}, err
 	}
-	items := []Cluster{}
-	var unreachable error
 	base := wire.BaseURL(r.Request, a.Links)
-	for _, c := range all {
-		id, err := c.ID(r.Context())
-		if err == nil {
-			one := *r
-			one.id, one.base = id, base+"/v3/clusters/"+id
-			var item Cluster
-			if item, err = describe(&one, c); err == nil {
-				items = append(items, item)
-			}
-		}
-		if err != nil {
-			unreachable = err
+	described := make([]*Cluster, len(all))
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, c := range all {
+		wg.Go(func() { described[i], errs[i] = identify(r, base, c) })
+	}
+	wg.Wait()
+	items := []Cluster{}
+	for _, item := range described {
+		if item != nil {
+			items = append(items, *item)
 		}
 	}
-	if len(items) == 0 && unreachable != nil {
-		return reply{}, unreachable
+	if err := errors.Join(errs...); len(items) == 0 && err != nil {
+		return reply{}, err
 	}
 	return found(List[Cluster]{Kind: "KafkaClusterList", Metadata: ListMetadata{Self: base + "/v3/clusters"}, Data: items})
+}
+
+// identify describes a cluster whose id is not in the path.
+func identify(r *request, base string, c *admin.Admin) (*Cluster, error) {
+	id, err := c.ID(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	one := *r
+	one.id, one.base = id, base+"/v3/clusters/"+id
+	item, err := describe(&one, c)
+	if err != nil {
+		return nil, err
+	}
+	return &item, nil
 }
 
 func (a *api) cluster(r *request) (reply, error) {

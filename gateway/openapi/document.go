@@ -1,0 +1,175 @@
+package openapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+)
+
+// Info is the head of a document.
+type Info struct {
+	Title, Version, Description string
+}
+
+// Document describes the routes in OpenAPI 3.1. Two routes with the same ID
+// are a programming error and panic.
+func Document(info Info, routes ...Route) map[string]any {
+	s := &schemas{named: map[string]any{}}
+	paths := map[string]map[string]any{}
+	seen, shapes := map[string]string{}, map[string]string{}
+	for _, r := range routes {
+		if at, twice := seen[r.ID]; twice {
+			panic("openapi: the operation " + r.ID + " is at " + at + " and at " + r.Path)
+		}
+		seen[r.ID] = r.Path
+		r = firstNames(r, shapes)
+		path := strings.ReplaceAll(r.Path, "...}", "}")
+		if paths[path] == nil {
+			paths[path] = map[string]any{}
+		}
+		paths[path][strings.ToLower(r.Method)] = s.operation(r)
+	}
+	s.ref(reflect.TypeFor[wire.Error]())
+	return map[string]any{
+		"openapi":    "3.1.0",
+		"info":       map[string]any{"title": info.Title, "version": info.Version, "description": info.Description},
+		"paths":      paths,
+		"components": map[string]any{"schemas": s.named},
+	}
+}
+
+// firstNames gives the parameters of a path the names of the route that had
+// the shape first: OpenAPI knows paths by their shape.
+func firstNames(r Route, shapes map[string]string) Route {
+	shape := pathParam.ReplaceAllString(r.Path, "{}")
+	first, known := shapes[shape]
+	if !known {
+		shapes[shape] = r.Path
+		return r
+	}
+	own, names := PathParams(r.Path), PathParams(first)
+	r.Path, r.Params = first, slices.Clone(r.Params)
+	for i := range r.Params {
+		if at := slices.Index(own, r.Params[i].Name); at >= 0 && r.Params[i].In == "path" {
+			r.Params[i].Name = names[at]
+		}
+	}
+	return r
+}
+
+func (s *schemas) operation(r Route) map[string]any {
+	op := map[string]any{
+		"operationId": r.ID,
+		"summary":     r.Summary,
+		"responses":   s.responses(r),
+	}
+	if r.Tag != "" {
+		op["tags"] = []string{r.Tag}
+	}
+	if params := s.parameters(r); len(params) > 0 {
+		op["parameters"] = params
+	}
+	if r.Request != nil {
+		body := map[string]any{"required": !r.Request.Optional, "content": s.content(r.Request.Types, r.Request.Value)}
+		if r.Request.Doc != "" {
+			body["description"] = r.Request.Doc
+		}
+		op["requestBody"] = body
+	}
+	return op
+}
+
+// parameters are those that the table names, and strings for the path's others.
+func (s *schemas) parameters(r Route) []any {
+	var out []any
+	named := map[string]bool{}
+	for _, p := range r.Params {
+		named[p.In+" "+p.Name] = true
+		out = append(out, s.parameter(p))
+	}
+	for _, name := range PathParams(r.Path) {
+		if !named["path "+name] {
+			out = append(out, s.parameter(Param{Name: name, In: "path", Required: true}))
+		}
+	}
+	return out
+}
+
+func (s *schemas) parameter(p Param) map[string]any {
+	schema := map[string]any{"type": "string"}
+	if p.Type != nil {
+		schema = s.of(reflect.TypeOf(p.Type))
+	}
+	if len(p.Enum) > 0 {
+		schema["enum"] = p.Enum
+	}
+	if p.Default != nil {
+		schema["default"] = p.Default
+	}
+	out := map[string]any{"name": p.Name, "in": p.In, "required": p.Required, "schema": schema}
+	if p.Doc != "" {
+		out["description"] = p.Doc
+	}
+	return out
+}
+
+func (s *schemas) responses(r Route) map[string]any {
+	errorType := wire.JSON
+	if !strings.HasPrefix(r.Path, "/v3/") {
+		errorType = wire.V2
+	}
+	out := map[string]any{
+		"default": map[string]any{
+			"description": "an error",
+			"content":     s.content([]string{errorType}, wire.Error{}),
+		},
+		"406": map[string]any{"description": "nothing that is produced here is accepted"},
+	}
+	for _, res := range r.Responses {
+		response := map[string]any{"description": res.Doc}
+		if res.Doc == "" {
+			response["description"] = http.StatusText(res.Status)
+		}
+		if res.Value != nil {
+			types := res.Types
+			if len(types) == 0 {
+				types = []string{wire.JSON}
+			}
+			response["content"] = s.content(types, res.Value)
+		}
+		out[strconv.Itoa(res.Status)] = response
+	}
+	return out
+}
+
+func (s *schemas) content(types []string, value any) map[string]any {
+	out := map[string]any{}
+	for _, t := range types {
+		media := map[string]any{}
+		if t == wire.JSON || strings.HasSuffix(t, "+json") {
+			media["schema"] = s.of(reflect.TypeOf(value))
+		} else {
+			media["schema"] = map[string]any{"type": "string"}
+		}
+		out[t] = media
+	}
+	return out
+}
+
+// Handler answers with the document of the routes, made once.
+func Handler(info Info, routes ...Route) (http.Handler, error) {
+	body, err := json.Marshal(Document(info, routes...))
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", wire.JSON)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // the client may be gone
+	}), nil
+}
