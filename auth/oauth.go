@@ -225,3 +225,15 @@ func (s *oauthSource) httpClient() (*http.Client, error) {
 
 // String names the source without secrets.
 func (s *oauthSource) String() string { return fmt.Sprintf("token endpoint %s", s.cfg.TokenURL) }
+
+// File is a source of a token that something else keeps fresh in a file; it is
+// read at each call.
+func File(path string) TokenSource {
+	return TokenSourceFunc(func(ctx context.Context) (Token, error) {
+		value, err := readToken(path)
+		if err != nil {
+			return Token{}, err
+		}
+		return Static(connector.Secret(value)).Token(ctx)
+	})
+}

@@ -42,6 +42,10 @@ func newIdentity(name string, s *Settings, log *slog.Logger) (*identity, error) 
 			id.tokens = auth.Static(r.OAuthToken)
 			return id, nil
 		}
+		if r.OAuthTokenFile != "" {
+			id.tokens = auth.File(r.OAuthTokenFile)
+			return id, nil
+		}
 		id.cached = auth.NewCached(auth.NewOAuth(r.oauthConfig()), auth.CacheOptions{Name: name, RefreshBefore: r.refreshBefore(), Log: log})
 	case MechanismAWSMSKIAM:
 		id.cached = auth.NewCached(r.awsSource(s), auth.CacheOptions{Name: name, Log: log})
@@ -91,7 +95,7 @@ func (s *SASL) oauthConfig() auth.OAuthConfig {
 	}
 	var trust *tlsstore.Store
 	if s.OAuthCAFile != "" {
-		trust = &tlsstore.Store{Kind: tlsstore.PEM, Location: s.OAuthCAFile}
+		trust = &tlsstore.Store{Location: s.OAuthCAFile, Password: s.OAuthCAPassword.Reveal()}
 	}
 	if key := s.oauthIdentity(); trust != nil || key != nil {
 		cfg.TLS = tlsstore.NewClient(trust, key, true)

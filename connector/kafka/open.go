@@ -53,6 +53,8 @@ type probed struct {
 // none does it returns the most telling error: one about identity before one
 // about the network.
 func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // attempts that are not needed any more end at once
 	results := make(chan probed, len(servers))
 	var failures []error
 	next, pending := 0, 0
@@ -61,7 +63,7 @@ func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
 			addr := servers[next]
 			next++
 			pending++
-			c.wg.Go(func() { results <- probed{addr, c.try(addr)} })
+			c.wg.Go(func() { results <- probed{addr, c.try(ctx, addr)} })
 		}
 	}
 	start()
@@ -87,12 +89,12 @@ func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
 }
 
 // try opens and closes one connection.
-func (c *Cluster) try(addr string) error {
+func (c *Cluster) try(ctx context.Context, addr string) error {
 	cfg, err := c.SaramaConfig()
 	if err != nil {
 		return err
 	}
-	watched := &watchingDialer{dialer: dialer{tls: c.identity.tls}}
+	watched := &watchingDialer{ctx: ctx, dialer: dialer{tls: c.identity.tls}}
 	cfg.Net.Proxy.Dialer = watched
 	b := sarama.NewBroker(addr)
 	if err := b.Open(cfg); err != nil {
@@ -127,16 +129,20 @@ func closedByPeer(err error) bool {
 // watchingDialer counts the requests on its connection and ends it when the
 // time of an attempt is over, however often the library asks for more.
 type watchingDialer struct {
+	ctx context.Context // of the attempt; the library passes none
 	dialer
 	requests atomic.Int32
 	answered atomic.Bool
 }
 
 func (d *watchingDialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := d.dialer.Dial(network, addr)
+	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
+	defer cancel()
+	conn, err := d.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(d.ctx, func() { _ = conn.Close() })
 	return &watchedConn{Conn: conn, watch: d, end: time.Now().Add(dialTimeout)}, nil
 }
 

@@ -19,7 +19,8 @@ type SASL struct {
 	OAuthScope            string              `mapstructure:"oauth_scope" doc:"scope to ask for"`
 	OAuthAudience         string              `mapstructure:"oauth_audience" doc:"audience to ask for"`
 	OAuthParams           map[string]string   `mapstructure:"oauth_params" doc:"further form fields of the token request"`
-	OAuthCAFile           string              `mapstructure:"oauth_cafile" doc:"PEM file of the CAs of the token endpoint; default the system's"`
+	OAuthCAFile           string              `mapstructure:"oauth_cafile" doc:"PEM file (or PKCS12 or JKS store) of the CAs of the token endpoint; default the system's"`
+	OAuthCAPassword       connector.Secret    `mapstructure:"oauth_ca_password" doc:"password of oauth_cafile when that is a PKCS12 or JKS store"`
 	OAuthClientAuth       string              `mapstructure:"oauth_client_auth" enum:"post,basic,private_key_jwt,mtls" doc:"how the client proves itself to the token endpoint; default post"`
 	OAuthCertFile         string              `mapstructure:"oauth_certfile" doc:"PEM client certificate for oauth_client_auth mtls"`
 	OAuthKeyFile          string              `mapstructure:"oauth_keyfile" doc:"PEM key for oauth_client_auth mtls or private_key_jwt"`
@@ -32,6 +33,7 @@ type SASL struct {
 	OAuthAllowPlainHTTP   bool                `mapstructure:"oauth_allow_plain_http" doc:"allow an http:// token URL that is not on this machine"`
 	OAuthRefreshBefore    *connector.Duration `mapstructure:"oauth_refresh_before" doc:"how long before its end a token is renewed; default 60s, never more than a fifth of its life"`
 	OAuthExtensions       map[string]string   `mapstructure:"oauth_extensions" doc:"SASL extensions (KIP-342)"`
+	OAuthTokenFile        string              `mapstructure:"oauth_token_file" doc:"file with a ready-made access token that something else keeps fresh"`
 	OAuthToken            connector.Secret    `mapstructure:"oauth_token" doc:"a ready-made access token instead of a token endpoint"`
 
 	KerberosServiceName string `mapstructure:"kerberos_service_name" doc:"service part of the brokers' principal; default kafka"`

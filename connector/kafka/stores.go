@@ -119,9 +119,10 @@ func (s *SASL) checkFiles(f *faults) {
 	switch s.mechanism() {
 	case MechanismOAuthBearer:
 		check("oauth_assertion_file", s.OAuthAssertionFile)
+		check("oauth_token_file", s.OAuthTokenFile)
 		check("oauth_subject_token_file", s.OAuthSubjectTokenFile)
 		if s.OAuthCAFile != "" {
-			if _, err := (&tlsstore.Store{Kind: tlsstore.PEM, Location: s.OAuthCAFile}).Trusted(); err != nil {
+			if _, err := (&tlsstore.Store{Location: s.OAuthCAFile, Password: s.OAuthCAPassword.Reveal()}).Trusted(); err != nil {
 				f.add(at+"oauth_cafile", "%s", err)
 			}
 		}

@@ -64,9 +64,12 @@ func (s *SASL) validatePassword(f *faults, at, m string) {
 }
 
 func (s *SASL) validateOAuth(f *faults, at string) {
-	if s.OAuthToken != "" {
+	if s.OAuthToken != "" || s.OAuthTokenFile != "" {
+		if s.OAuthToken != "" && s.OAuthTokenFile != "" {
+			f.add(at+"oauth_token_file", "cannot be given together with oauth_token; keep one of them")
+		}
 		if s.OAuthTokenURL != "" || s.OAuthClientSecret != "" || s.OAuthAssertionFile != "" || s.OAuthSubjectTokenFile != "" {
-			f.add(at+"oauth_token", "cannot be given together with a token endpoint; keep one of them")
+			f.add(at+pick(s.OAuthToken != "", "oauth_token", "oauth_token_file"), "cannot be given together with a token endpoint; keep one of them")
 		}
 		s.validateExtensions(f, at)
 		return
@@ -105,6 +108,8 @@ func (s *SASL) validateTokenURL(f *faults, at string) {
 		f.add(at+"oauth_token_url", "is plain http, so the client secret can be read on the way; use https, or allow it with oauth_allow_plain_http: true")
 	case u.Scheme != "http" && u.Scheme != "https":
 		f.add(at+"oauth_token_url", "must start with https://")
+	case s.OAuthCAPassword != "" && s.OAuthCAFile == "":
+		f.add(at+"oauth_ca_password", "is the password of oauth_cafile, which is missing")
 	case u.Scheme == "http" && s.OAuthCAFile != "":
 		f.add(at+"oauth_cafile", "has no effect with a plain http token URL; use https or remove it")
 	case u.Scheme == "http" && s.clientAuth() == ClientAuthMTLS:
