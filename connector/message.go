@@ -116,6 +116,12 @@ type Source interface {
 	Run(ctx context.Context, out Publisher) error
 }
 
+// SourceFunc lets a function be a Source.
+type SourceFunc func(ctx context.Context, out Publisher) error
+
+// Run calls f.
+func (f SourceFunc) Run(ctx context.Context, out Publisher) error { return f(ctx, out) }
+
 // Sink takes batches in order.
 //
 // Write hands over a batch and returns when the next one may come; a sink

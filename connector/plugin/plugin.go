@@ -15,6 +15,10 @@ type Env struct {
 	Log             *slog.Logger
 	// Checkpoint keeps the source's position; nil keeps none.
 	Checkpoint Checkpoint
+	// KeepPosition is set for streams: when the input has ended, the position
+	// stays, so that a later run reads only what was added. Without it a run
+	// that ended starts again from the beginning.
+	KeepPosition bool
 	// Dir is the folder that relative paths start from; "" is the current one.
 	Dir    string
 	Stdin  io.Reader

@@ -1,0 +1,174 @@
+// Package execsource runs a command and reads the records that it prints on
+// standard output, so that any language can be a source. Its exit code decides
+// whether the run succeeded; its standard error goes into the log.
+package execsource
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/records"
+)
+
+// Config are the keys of an exec block.
+type Config struct {
+	Command        []string          `mapstructure:"command" required:"true" doc:"program and arguments, such as [python3, extract.py]; no shell is involved"`
+	WorkingDir     string            `mapstructure:"working_dir" doc:"where the command runs; default the project's folder"`
+	Environment    map[string]string `mapstructure:"env" doc:"variables added to the environment"`
+	records.Config `mapstructure:",squash"`
+}
+
+// DefaultConfig returns the values of keys that are not written.
+func DefaultConfig() Config {
+	c := Config{Config: records.DefaultConfig()}
+	c.Format = records.NDJSON
+	return c
+}
+
+// Validate reports values that cannot work.
+func (c *Config) Validate() []connector.Fault {
+	faults := c.Config.Validate()
+	if len(c.Command) == 0 || c.Command[0] == "" {
+		faults = append(faults, connector.Fault{Path: "command", Message: "needs a program; write it like [python3, extract.py]"})
+	}
+	return faults
+}
+
+// stopWait is how long a command may take to end after it was told to.
+const stopWait = 5 * time.Second
+
+// New returns a Source over the command of cfg, which must be valid.
+func New(cfg Config, env plugin.Env) connector.Source {
+	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
+		return run(ctx, cfg, env, out)
+	})
+}
+
+func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Publisher) error {
+	t := records.NewTracker(ctx)
+	cmd := exec.CommandContext(t.Context(), cfg.Command[0], cfg.Command[1:]...)
+	cmd.Dir = env.Path(cfg.WorkingDir)
+	if cmd.Dir == "" {
+		cmd.Dir = env.Dir
+	}
+	cmd.Env = os.Environ()
+	for _, name := range sortedNames(cfg.Environment) {
+		cmd.Env = append(cmd.Env, name+"="+cfg.Environment[name])
+	}
+	ownGroup(cmd)
+	cmd.WaitDelay = stopWait
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return errors.Join(err, t.Wait())
+	}
+	stderr := &lineLog{env: env}
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		return errors.Join(connector.Errorf(connector.NotFound, "start %s: %w", cfg.Command[0], err), t.Wait())
+	}
+	name := "the output of " + cfg.Command[0]
+	readErr := cfg.Publish(t, records.Stream{Name: name, Src: stdout}, out)
+	if readErr != nil {
+		// Nobody reads any more: a command that goes on printing would wait for
+		// ever.
+		stopGroup(cmd)
+		_, _ = io.Copy(io.Discard, stdout)
+	}
+	err = cmd.Wait()
+	stderr.flush()
+	if err := t.Wait(); err != nil {
+		return err
+	}
+	if readErr != nil {
+		return readErr
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("command %s: %w%s", cfg.Command[0], err, stderr.tail())
+	}
+	return nil
+}
+
+func sortedNames(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// The bounds of what is kept of a command's standard error.
+const (
+	maxErrLine  = 2000
+	tailLines   = 5
+	maxErrLines = 1000 // logged for each run; further ones are only counted
+)
+
+// lineLog logs what is written to it line by line and keeps the end of it.
+type lineLog struct {
+	env plugin.Env
+
+	mu    sync.Mutex
+	part  []byte
+	lines []string
+	count int
+}
+
+// Write implements io.Writer.
+func (l *lineLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	scan := bufio.NewReader(strings.NewReader(string(p)))
+	for {
+		text, err := scan.ReadString('\n')
+		if room := maxErrLine - len(l.part); room > 0 {
+			l.part = append(l.part, text[:min(room, len(text))]...)
+		}
+		if err != nil {
+			return len(p), nil
+		}
+		l.line()
+	}
+}
+
+func (l *lineLog) line() {
+	text := strings.TrimRight(string(l.part), "\r\n")
+	l.part = l.part[:0]
+	l.count++
+	if l.count <= maxErrLines {
+		l.env.Log.Info("command", "pipeline", l.env.Pipeline, "block", l.env.Block, "stderr", text)
+	} else if l.count == maxErrLines+1 {
+		l.env.Log.Warn("the command writes a lot to standard error; the rest is not logged", "pipeline", l.env.Pipeline, "block", l.env.Block)
+	}
+	if l.lines = append(l.lines, text); len(l.lines) > tailLines {
+		l.lines = l.lines[1:]
+	}
+}
+
+func (l *lineLog) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.part) > 0 {
+		l.line()
+	}
+}
+
+func (l *lineLog) tail() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) == 0 {
+		return ""
+	}
+	return "; its last words: " + strings.Join(l.lines, " | ")
+}

@@ -1,0 +1,92 @@
+// Package filesource reads files: JSON lines, CSV or text, plain or
+// compressed, one or many by a pattern. It keeps its position, so that a run
+// that was killed goes on behind the last record that was acknowledged.
+package filesource
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/records"
+)
+
+// Config are the keys of a file block.
+type Config struct {
+	Path           string `mapstructure:"path" required:"true" doc:"file, or a pattern such as data/*.ndjson.gz"`
+	Compression    string `mapstructure:"compression" enum:"auto,none,gzip,zstd" doc:"auto goes by the end of the name: .gz, .zst"`
+	records.Config `mapstructure:",squash"`
+}
+
+// DefaultConfig returns the values of keys that are not written.
+func DefaultConfig() Config { return Config{Compression: "auto", Config: records.DefaultConfig()} }
+
+// Validate reports values that cannot work.
+func (c *Config) Validate() []connector.Fault {
+	if c.Format == "" {
+		c.Format = formatOf(c.Path)
+	}
+	faults := c.Config.Validate()
+	if _, err := filepath.Match(c.Path, ""); err != nil {
+		faults = append(faults, connector.Fault{Path: "path", Message: "not a pattern: a [ is not closed"})
+	}
+	return faults
+}
+
+// CheckFiles reports that nothing is there to read. dir is where relative
+// paths start.
+func (c *Config) CheckFiles(dir string) []connector.Fault {
+	path := c.Path
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	if strings.ContainsAny(path, "*?[") {
+		return nil // files may come later
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return []connector.Fault{{Path: "path", Message: "cannot be read: " + reason(err)}}
+	}
+	_ = f.Close()
+	return nil
+}
+
+func reason(err error) string {
+	if os.IsNotExist(err) {
+		return "there is no such file"
+	}
+	if os.IsPermission(err) {
+		return "permission denied"
+	}
+	return err.Error()
+}
+
+// formatOf guesses by the name: csv and tsv, txt and log, and JSON lines for
+// the rest.
+func formatOf(path string) string {
+	name := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
+	switch filepath.Ext(name) {
+	case ".csv":
+		return records.CSV
+	case ".txt", ".log":
+		return records.Text
+	default:
+		return records.NDJSON
+	}
+}
+
+// compressionOf returns gzip, zstd or none for a file.
+func (c *Config) compressionOf(path string) string {
+	if c.Compression != "auto" {
+		return c.Compression
+	}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".gz":
+		return "gzip"
+	case ".zst":
+		return "zstd"
+	default:
+		return "none"
+	}
+}
