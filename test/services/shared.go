@@ -34,6 +34,10 @@ var (
 	running   stopList
 	open      once[*KafkaCluster]
 	openThree once[*KafkaCluster]
+	keycloak  once[*KeycloakServer]
+	registry  once[*RegistryServer]
+	kerberos  once[*KDC]
+	secure    once[*SecureCluster]
 )
 
 type stopList struct {
@@ -83,6 +87,39 @@ func KafkaCluster3(t testing.TB) *KafkaCluster {
 	t.Helper()
 	return must(t, &openThree, func() (*KafkaCluster, func(), error) {
 		return StartKafka(context.Background(), KafkaOptions{Brokers: 3})
+	})
+}
+
+// Keycloak returns the identity provider that the tests of this process share.
+func Keycloak(t testing.TB) *KeycloakServer {
+	t.Helper()
+	return must(t, &keycloak, func() (*KeycloakServer, func(), error) {
+		return startKeycloak(context.Background(), false)
+	})
+}
+
+// Registry returns the schema registry that the tests of this process share.
+// Subjects are shared too: tests name theirs apart.
+func Registry(t testing.TB) *RegistryServer {
+	t.Helper()
+	return must(t, &registry, func() (*RegistryServer, func(), error) {
+		return startRegistry(context.Background(), false)
+	})
+}
+
+// Kerberos returns the KDC that the tests of this process share.
+func Kerberos(t testing.TB) *KDC {
+	t.Helper()
+	return must(t, &kerberos, func() (*KDC, func(), error) { return startKDC(context.Background(), false) })
+}
+
+// SecureKafka returns the broker with every secured listener that the tests of
+// this process share, and with it Keycloak and the KDC.
+func SecureKafka(t testing.TB) *SecureCluster {
+	t.Helper()
+	kdc, kc := Kerberos(t), Keycloak(t)
+	return must(t, &secure, func() (*SecureCluster, func(), error) {
+		return startSecure(context.Background(), kc, kdc, false)
 	})
 }
 
