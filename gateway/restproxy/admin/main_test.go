@@ -15,21 +15,13 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
-	"github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/gateway/openapi"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	metrics.UseNilMetrics = true
-	goleak.VerifyTestMain(m)
-}
 
 const clusterID = "lkc-1"
 
