@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 
 func install() error {
 	var errs []error
-	for _, get := range []func() (string, error){services.InstallKafka, services.InstallKeycloak, services.InstallRegistry} {
+	for _, get := range []func() (string, error){services.InstallKafka, services.InstallKeycloak, services.InstallRegistry, services.InstallFlights} {
 		dir, err := get()
 		if err == nil {
 			fmt.Println(dir)
