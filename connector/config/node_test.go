@@ -144,3 +144,34 @@ func TestDecodeNeedsAStruct(t *testing.T) {
 		t.Error("a channel was taken")
 	}
 }
+
+func TestWith(t *testing.T) {
+	file := parse(t, "bootstrap_server: a\ntopic: b\nbatch_size: 1\n")
+	changed := file.With("batch_size", "5").With("check_hostname", "false").With("api_version", "2.6").With("secret", "hunter22")
+	var got block
+	if problems := changed.Decode(&got); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	no := false
+	want := block{
+		batching: batching{BatchSize: 5}, Brokers: []string{"a"}, Topic: "b",
+		Check: &no, APIVersion: "2.6", Secret: "hunter22",
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(block{})); diff != "" {
+		t.Error(diff)
+	}
+	if text, _ := file.Get("batch_size").Text(); text != "1" || file.Get("secret") != nil {
+		t.Error("the node itself was changed")
+	}
+	for name, n := range map[string]*config.Node{"nil": nil, "empty": parse(t, "")} {
+		if text, ok := n.With("a", "x").Get("a").Text(); !ok || text != "x" {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+	if got := parse(t, "[a]").With("a", "x").Kind(); got != config.List {
+		t.Errorf("a list became %s", got)
+	}
+	if problems := file.With("batch_size", "many").Decode(new(block)); len(problems) != 1 {
+		t.Errorf("problems %v", problems)
+	}
+}
