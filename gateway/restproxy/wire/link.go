@@ -104,7 +104,7 @@ func forwarded(h http.Header) forwardedTo {
 			f.host += ":" + port
 		}
 	}
-	f.prefix = strings.TrimSuffix(firstElement(h.Get("X-Forwarded-Prefix")), "/")
+	f.prefix = strings.TrimRight(firstElement(h.Get("X-Forwarded-Prefix")), "/")
 	return f.valid()
 }
 
