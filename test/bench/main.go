@@ -1,0 +1,155 @@
+// Command bench measures the binary against its neighbours, all in one run on
+// one machine, and prints ratios:
+//
+//	W1   a file of 1,000,000 JSON lines into a topic of 6 partitions, acks=all
+//	W2a  HTTP, one JSON record a request, 64 connections
+//	W2b  HTTP, 100 JSON records a request, 16 connections
+//
+// and the time from start to ready and the size of the binary. It starts
+// Kafka by itself. Absolute numbers depend on the machine, and on what else it
+// does: read the ratios. Every run's records are counted by end offsets.
+//
+//	go run ./test/bench [-quick] [-rounds 3] [-works w1,w2a,w2b,start]
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/headrace/headrace/test/services"
+)
+
+// bench is one run of the command.
+type bench struct {
+	lines      int
+	rounds     int
+	warm, load time.Duration
+	works      []string
+
+	out    string // folder for data, scratch and results
+	data   string
+	bin    string // the binary under test
+	floor  string
+	kafka  *cluster
+	result *os.File
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	b := &bench{}
+	quick := flag.Bool("quick", false, "a tenth of the lines, one round, short load")
+	works := flag.String("works", "w1,w2a,w2b,start", "what to measure")
+	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of W1")
+	flag.IntVar(&b.rounds, "rounds", 3, "interleaved rounds; the table has medians")
+	flag.DurationVar(&b.warm, "warm", 4*time.Second, "warm-up of W2")
+	flag.DurationVar(&b.load, "load", 8*time.Second, "measured time of W2")
+	flag.StringVar(&b.bin, "bin", "bin/headrace", "the binary to measure")
+	flag.StringVar(&b.out, "out", "test/bench/out", "folder for data and results")
+	flag.Parse()
+	if *quick {
+		b.lines, b.rounds, b.warm, b.load = 100_000, 1, time.Second, 3*time.Second
+	}
+	b.works = strings.Split(*works, ",")
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	defer b.result.Close()
+	k, stopKafka, err := services.StartKafka(ctx, services.KafkaOptions{Heap: "1g"})
+	if err != nil {
+		return err
+	}
+	defer stopKafka()
+	if b.kafka, err = dial(k); err != nil {
+		return err
+	}
+	defer b.kafka.client.Close()
+	var all []result
+	for round := 1; round <= b.rounds; round++ {
+		peers := slices.Clone(b.peers())
+		if round%2 == 0 {
+			slices.Reverse(peers) // what follows a heavy neighbour changes
+		}
+		for _, p := range peers {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			for _, r := range b.measure(ctx, p, round) {
+				all = append(all, r)
+				if err := b.keep(r); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	printTables(os.Stdout, all)
+	if err := b.size(os.Stdout); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(all, func(r result) bool { return r.Note != "" }); i >= 0 {
+		return fmt.Errorf("%s %s: %s", all[i].Work, all[i].Peer, all[i].Note)
+	}
+	return nil
+}
+
+// prepare makes the data and the programs.
+func (b *bench) prepare(ctx context.Context) error {
+	for _, path := range []*string{&b.out, &b.bin} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	if err := os.MkdirAll(b.out, 0o755); err != nil {
+		return err
+	}
+	b.floor = filepath.Join(b.out, "floor")
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./test/bench/floor")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the floor: %w\n%s", err, out)
+	}
+	var err error
+	if b.data, err = lines(b.out, b.lines); err != nil {
+		return err
+	}
+	b.result, err = os.Create(filepath.Join(b.out, "results.jsonl"))
+	return err
+}
+
+// keep shows a result as it comes and writes it down.
+func (b *bench) keep(r result) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "round %d %s %s: %.0f records/s, %.2f CPU s/M %s\n", r.Round, r.Work, r.Peer, r.rate(), r.cpuPerMillion(), r.Note)
+	_, err = b.result.Write(append(line, '\n'))
+	return err
+}
+
+func (b *bench) size(w *os.File) error {
+	st, err := os.Stat(b.bin)
+	if err != nil {
+		return fmt.Errorf("size of the binary: %w; build it with: make build", err)
+	}
+	_, err = fmt.Fprintf(w, "\nbinary: %.1f MiB\n", float64(st.Size())/(1<<20))
+	return err
+}
