@@ -98,17 +98,15 @@ func (s *oauthSource) Token(ctx context.Context) (Token, error) {
 
 func (s *oauthSource) accept(tok *oauth2.Token, issued time.Time) (Token, error) {
 	if t := tok.Type(); !strings.EqualFold(t, "bearer") && !strings.EqualFold(t, "N_A") {
-		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: it issued a %q token and not a bearer token", s.cfg.TokenURL, t)
+		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: it issued a %q token and not a bearer token", redactURL(s.cfg.TokenURL), t)
 	}
 	if strings.ContainsAny(tok.AccessToken, "\x00\x01\r\n ") {
-		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: the token holds characters that no bearer token has", s.cfg.TokenURL)
+		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: the token holds characters that no bearer token has", redactURL(s.cfg.TokenURL))
 	}
 	out := Token{Value: connector.Secret(tok.AccessToken), Issued: issued}
 	switch claims, err := ParseClaims(tok.AccessToken); {
-	case tok.ExpiresIn > 0:
-		out.Expiry = issued.Add(time.Duration(tok.ExpiresIn) * time.Second)
-	case !tok.Expiry.IsZero():
-		out.Expiry = tok.Expiry
+	case !tok.Expiry.IsZero(): // expires_in, counted from the answer; count it from the request
+		out.Expiry = issued.Add(tok.Expiry.Sub(issued).Truncate(time.Second))
 	case err == nil && !claims.Expiry.IsZero():
 		out.Expiry = claims.Expiry
 		if !claims.IssuedAt.IsZero() { // count by the issuer's clock, which may differ from ours
@@ -212,7 +210,7 @@ func (s *oauthSource) httpClient() (*http.Client, error) {
 	if s.cfg.TLS != nil {
 		cfg, err := s.cfg.TLS.Config("") // the transport fills in the name
 		if err != nil {
-			return nil, connector.Errorf(connector.Unauthenticated, "preparing TLS with the token endpoint %s: %w", s.cfg.TokenURL, err)
+			return nil, connector.Errorf(connector.Unauthenticated, "preparing TLS with the token endpoint %s: %w", redactURL(s.cfg.TokenURL), err)
 		}
 		transport.TLSClientConfig = cfg
 	}
@@ -224,7 +222,7 @@ func (s *oauthSource) httpClient() (*http.Client, error) {
 }
 
 // String names the source without secrets.
-func (s *oauthSource) String() string { return fmt.Sprintf("token endpoint %s", s.cfg.TokenURL) }
+func (s *oauthSource) String() string { return fmt.Sprintf("token endpoint %s", redactURL(s.cfg.TokenURL)) }
 
 // File is a source of a token that something else keeps fresh in a file; it is
 // read at each call.

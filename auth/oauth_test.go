@@ -1,0 +1,254 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/headrace/headrace/auth/tlsstore"
+	"github.com/headrace/headrace/connector"
+)
+
+// endpoint is a token endpoint that records what it was asked.
+type endpoint struct {
+	*httptest.Server
+	form   url.Values
+	header http.Header
+	status int
+	body   string
+}
+
+func newEndpoint(t *testing.T, secure bool) *endpoint {
+	t.Helper()
+	e := &endpoint{status: 200, body: `{"access_token":"opaque","token_type":"Bearer","expires_in":300}`}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		e.form, e.header = r.PostForm, r.Header
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(e.status)
+		_, _ = w.Write([]byte(e.body))
+	})
+	if secure {
+		e.Server = httptest.NewTLSServer(h)
+	} else {
+		e.Server = httptest.NewServer(h)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestClientSecretsAndParameters(t *testing.T) {
+	e := newEndpoint(t, false)
+	cfg := OAuthConfig{TokenURL: e.URL, ClientID: "exporter", ClientSecret: "s3cret:&", Scope: "kafka read", Audience: "broker", Params: map[string]string{"resource": "urn:x"}}
+	before := time.Now()
+	tok, err := NewOAuth(cfg).Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if life := tok.Life(); life != 300*time.Second || tok.Issued.Before(before) {
+		t.Fatalf("life %s, issued %s", life, tok.Issued)
+	}
+	for k, v := range map[string]string{"grant_type": "client_credentials", "client_id": "exporter", "client_secret": "s3cret:&", "scope": "kafka read", "audience": "broker", "resource": "urn:x"} {
+		if e.form.Get(k) != v {
+			t.Errorf("%s = %q, want %q", k, e.form.Get(k), v)
+		}
+	}
+	cfg.ClientAuth = ClientSecretBasic
+	if _, err := NewOAuth(cfg).Token(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	user, pass, _ := (&http.Request{Header: e.header}).BasicAuth()
+	if user != "exporter" || pass != url.QueryEscape("s3cret:&") || e.form.Has("client_secret") {
+		t.Fatalf("basic: %q %q, form %v", user, pass, e.form)
+	}
+	if s := fmt.Sprintf("%v %+v %#v", tok, tok, cfg); strings.Contains(s, "opaque") || strings.Contains(s, "s3cret") {
+		t.Fatalf("a secret prints: %s", s)
+	}
+}
+
+func TestExpiryComesFromTheToken(t *testing.T) {
+	e := newEndpoint(t, false)
+	claims, _ := json.Marshal(map[string]any{"iat": 1000, "exp": 1090, "aud": "kafka"})
+	token := "e30." + base64.RawURLEncoding.EncodeToString(claims) + ".c2ln"
+	e.body = `{"access_token":"` + token + `"}`
+	tok, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok.Life() != 90*time.Second {
+		t.Fatalf("life %s; without expires_in the JWT's own exp counts", tok.Life())
+	}
+}
+
+func TestAssertions(t *testing.T) {
+	e := newEndpoint(t, false)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, _ := x509.MarshalPKCS8PrivateKey(key)
+	keyFile := write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	t.Run("private_key_jwt", func(t *testing.T) {
+		_, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c1", ClientAuth: PrivateKeyJWT, SigningKeyFile: keyFile, SigningKeyID: "k1"}).Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claims jwt.RegisteredClaims
+		tok, err := jwt.ParseWithClaims(e.form.Get("client_assertion"), &claims, func(*jwt.Token) (any, error) { return &key.PublicKey, nil },
+			jwt.WithAudience(e.URL), jwt.WithIssuer("c1"), jwt.WithSubject("c1"), jwt.WithExpirationRequired(), jwt.WithValidMethods([]string{"ES256"}))
+		if err != nil || tok.Header["kid"] != "k1" || claims.ID == "" {
+			t.Fatalf("assertion %+v: %v", tok, err)
+		}
+		if e.form.Get("client_assertion_type") != assertionType || e.form.Has("client_secret") {
+			t.Fatalf("form %v", e.form)
+		}
+	})
+	t.Run("an algorithm that does not fit", func(t *testing.T) {
+		_, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c1", ClientAuth: PrivateKeyJWT, SigningKeyFile: keyFile, SigningAlgorithm: "RS256"}).Token(t.Context())
+		if connector.KindOf(err) != connector.Unauthenticated || !strings.Contains(err.Error(), "does not fit") {
+			t.Fatal(err)
+		}
+	})
+	t.Run("a file that is rotated", func(t *testing.T) {
+		path := write(t, "token", "first.workload.token\n")
+		src := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c1", AssertionFile: path})
+		for _, want := range []string{"first.workload.token", "second.workload.token"} {
+			if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := src.Token(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := e.form.Get("client_assertion"); got != want {
+				t.Fatalf("sent %q, want %q", got, want)
+			}
+		}
+	})
+	t.Run("token exchange", func(t *testing.T) {
+		path := write(t, "subject", "subject.token.x")
+		if _, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c1", ClientSecret: "secret", SubjectTokenFile: path, Audience: "kafka"}).Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e.form.Get("grant_type") != grantExchange || e.form.Get("subject_token") != "subject.token.x" || e.form.Get("subject_token_type") != subjectTokenType || e.form.Get("client_secret") != "secret" {
+			t.Fatalf("form %v", e.form)
+		}
+	})
+}
+
+func TestMutualTLSAndOwnCA(t *testing.T) {
+	e := newEndpoint(t, true)
+	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw})))
+	_, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+	if connector.KindOf(err) != connector.Unauthenticated || !strings.Contains(err.Error(), "oauth_cafile") {
+		t.Fatalf("an unknown CA: %v", err)
+	}
+	trust := tlsstore.NewClient(&tlsstore.Store{Location: ca}, nil, true)
+	if _, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c", ClientSecret: "secret", TLS: trust}).Token(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFailuresAreClassifiedAndRedacted(t *testing.T) {
+	const secret = "hunter2-hunter2"
+	for _, tc := range []struct {
+		name   string
+		status int
+		body   string
+		kind   connector.Kind
+		want   string
+	}{
+		{"wrong secret", 401, `{"error":"invalid_client","error_description":"bad secret hunter2-hunter2"}`, connector.Unauthenticated, "invalid_client"},
+		{"service account off", 401, `{"error":"unauthorized_client","error_description":"Client not enabled"}`, connector.Unauthenticated, "service account"},
+		{"bad scope", 400, `{"error":"invalid_scope"}`, connector.Unauthenticated, "oauth_scope"},
+		{"bad audience", 400, `{"error":"invalid_target"}`, connector.Unauthenticated, "oauth_audience"},
+		{"wrong path", 404, `<html>hunter2-hunter2</html>`, connector.Unauthenticated, "oauth_token_url"},
+		{"redirect", 302, ``, connector.Unauthenticated, "redirects"},
+		{"trouble", 500, `stack trace hunter2-hunter2`, connector.Unavailable, "HTTP 500"},
+		{"too many", 429, `{}`, connector.Throttled, "HTTP 429"},
+		{"a login page", 200, `<html>hunter2-hunter2`, connector.Unauthenticated, "not that of a token endpoint"},
+		{"no token", 200, `{"id_token":"hunter2-hunter2"}`, connector.Unauthenticated, "not that of a token endpoint"},
+		{"not bearer", 200, `{"access_token":"hunter2-hunter2","token_type":"DPoP"}`, connector.Unauthenticated, "DPoP"},
+		{"line breaks in the token", 200, `{"access_token":"hunter2-hunter2\u0001auth=x"}`, connector.Unauthenticated, "characters"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := newEndpoint(t, false)
+			e.status, e.body = tc.status, tc.body
+			_, err := NewOAuth(OAuthConfig{TokenURL: e.URL + "/token?x=" + secret, ClientID: "c", ClientSecret: secret}).Token(t.Context())
+			if connector.KindOf(err) != tc.kind || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v (%s), want %s with %q", err, connector.KindOf(err), tc.kind, tc.want)
+			}
+			if strings.Contains(err.Error(), secret) {
+				t.Fatalf("the secret shows in %q", err)
+			}
+		})
+	}
+}
+
+func TestUnreachableEndpoints(t *testing.T) {
+	e := newEndpoint(t, false)
+	dead := e.URL
+	e.Close()
+	for name, tc := range map[string]struct{ url, want string }{
+		"nobody listens": {dead, "connection refused"},
+		"no such host":   {"http://no-such-host.invalid/token", "no such host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewOAuth(OAuthConfig{TokenURL: tc.url, ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+			if connector.KindOf(err) != connector.Unavailable || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v (%s)", err, connector.KindOf(err))
+			}
+		})
+	}
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm() // the end of the request shows only after its body is read
+		<-r.Context().Done()
+	}))
+	defer slow.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := NewOAuth(OAuthConfig{TokenURL: slow.URL, ClientID: "c", ClientSecret: "secret"}).Token(ctx); connector.KindOf(err) != connector.Unavailable {
+		t.Fatal(err)
+	}
+}
+
+func TestReadyMadeTokens(t *testing.T) {
+	if tok, err := Static("opaque").Token(t.Context()); err != nil || tok.Value.Reveal() != "opaque" {
+		t.Fatal(err)
+	}
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1000,"aud":["a","b"],"iss":"i"}`))
+	if _, err := Static(connector.Secret("e30." + claims + ".x")).Token(t.Context()); connector.KindOf(err) != connector.Unauthenticated {
+		t.Fatalf("an expired token: %v", err)
+	}
+	if _, err := File(write(t, "t", "two tokens")).Token(t.Context()); err == nil {
+		t.Fatal("a file with two words is not a token")
+	}
+	c, err := ParseClaims("e30." + claims + ".x")
+	if err != nil || len(c.Audience) != 2 || c.Issuer != "i" {
+		t.Fatalf("%+v %v", c, err)
+	}
+}
