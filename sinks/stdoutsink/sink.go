@@ -1,0 +1,99 @@
+// Package stdoutsink prints records, one a line, so that a pipeline can be
+// tried without a broker.
+package stdoutsink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/line"
+	"github.com/headrace/headrace/connector/plugin"
+)
+
+// Config are the keys of a stdout exporter.
+type Config struct {
+	Format string `mapstructure:"format" enum:"value,json" doc:"value: the value of each record on a line; json: data and metadata, as the stdin source reads them"`
+}
+
+// DefaultConfig returns the values of keys that are not written.
+func DefaultConfig() Config { return Config{Format: "value"} }
+
+// Validate reports values that cannot work.
+func (c *Config) Validate() []connector.Fault {
+	if c.Format != "value" && c.Format != "json" {
+		return []connector.Fault{{Path: "format", Message: "must be value or json"}}
+	}
+	return nil
+}
+
+// Sink prints to the process's standard output. Write may be called
+// concurrently; a batch is printed with one call.
+type Sink struct {
+	cfg Config
+	out io.Writer
+
+	mu      sync.Mutex
+	text    []byte
+	results []connector.Result
+	broken  error // the output is gone, or in the middle of a line
+}
+
+// New returns a Sink that prints to env.Stdout.
+func New(cfg Config, env plugin.Env) (connector.Sink, error) {
+	if env.Stdout == nil {
+		return nil, errors.New("there is no standard output to print to")
+	}
+	return &Sink{cfg: cfg, out: env.Stdout}, nil
+}
+
+// Write prints the batch. A record that the format cannot hold is refused
+// alone, as Invalid.
+func (s *Sink) Write(ctx context.Context, batch []*connector.Message, done func([]connector.Result)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.results, s.text = s.results[:0], s.text[:0]
+	for _, m := range batch {
+		var err error
+		s.text, err = line.Append(s.text, s.cfg.Format, m)
+		s.results = append(s.results, connector.Result{Offset: -1, Err: err})
+	}
+	if err := s.print(ctx); err != nil {
+		for i := range s.results {
+			if s.results[i].Err == nil {
+				s.results[i].Err = err
+			}
+		}
+	}
+	if cap(s.text) > 4<<20 {
+		s.text = nil
+	}
+	done(s.results)
+}
+
+func (s *Sink) print(ctx context.Context) error {
+	switch {
+	case s.broken != nil:
+		return s.broken
+	case ctx.Err() != nil:
+		return connector.Errorf(connector.Unavailable, "print: %w", ctx.Err())
+	case len(s.text) == 0:
+		return nil
+	}
+	if _, err := s.out.Write(s.text); err != nil {
+		s.broken = connector.Errorf(connector.Unavailable, "print: %w", err)
+	}
+	return s.broken
+}
+
+// Close refuses what comes later; the output stays open for others.
+func (s *Sink) Close(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = connector.Errorf(connector.Unavailable, "print: the sink is closed")
+	}
+	return nil
+}
