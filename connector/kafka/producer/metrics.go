@@ -1,0 +1,109 @@
+package producer
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// counters are counted by batch and request, never by record.
+type counters struct {
+	records  *prometheus.CounterVec // by result
+	batchRec prometheus.Histogram
+	batchLen prometheus.Histogram
+	queued   prometheus.Histogram
+	latency  prometheus.Histogram
+	retries  *prometheus.CounterVec // by reason
+	inFlight prometheus.Gauge
+	raw      prometheus.Counter
+	throttle prometheus.Counter
+
+	stored, failed prometheus.Counter
+	byAction       [fatal + 1]prometheus.Counter
+	requests       atomic.Int64
+}
+
+func newCounters(r prometheus.Registerer) (*counters, error) {
+	const ns, sub = "headrace", "kafka_producer"
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets})
+	}
+	times := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	m := &counters{
+		records: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "records_total",
+			Help: "Records that ended, by result."}, []string{"result"}),
+		batchRec: histogram("batch_records", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 8)),
+		batchLen: histogram("batch_bytes", "Bytes of a batch before compression.", prometheus.ExponentialBuckets(256, 4, 8)),
+		queued:   histogram("queue_seconds", "Time from the first record of a batch to its first sending.", times),
+		latency:  histogram("request_seconds", "Time from a produce request to its answer.", times),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "retries_total",
+			Help: "Batches that were not stored at once, by reason."}, []string{"reason"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: "requests_in_flight",
+			Help: "Produce requests without an answer yet."}),
+		raw: prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "uncompressed_bytes_total",
+			Help: "Bytes of the batches sent, before compression."}),
+		throttle: prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "throttled_seconds_total",
+			Help: "Time that brokers asked to wait."}),
+	}
+	m.stored, m.failed = m.records.WithLabelValues("stored"), m.records.WithLabelValues("failed")
+	for a := retry; a <= fatal; a++ {
+		m.byAction[a] = m.retries.WithLabelValues(a.String())
+	}
+	if r == nil {
+		return m, nil
+	}
+	for i, c := range m.all() {
+		if err := r.Register(c); err != nil {
+			for _, done := range m.all()[:i] {
+				r.Unregister(done)
+			}
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *counters) all() []prometheus.Collector {
+	return []prometheus.Collector{m.records, m.batchRec, m.batchLen, m.queued, m.latency, m.retries, m.inFlight, m.raw, m.throttle}
+}
+
+func (m *counters) unregister(r prometheus.Registerer) {
+	if r == nil {
+		return
+	}
+	for _, c := range m.all() {
+		r.Unregister(c)
+	}
+}
+
+func (m *counters) sending(r *request, now int64) {
+	m.inFlight.Inc()
+	for _, b := range r.batches {
+		m.raw.Add(float64(b.bytes))
+		if b.attempts == 1 {
+			m.queued.Observe(seconds(now - b.created))
+			m.batchRec.Observe(float64(b.n))
+			m.batchLen.Observe(float64(b.bytes))
+		}
+	}
+}
+
+func (m *counters) answered(r *request, now int64) {
+	m.inFlight.Dec()
+	m.latency.Observe(seconds(now - r.sent))
+}
+
+func (m *counters) retry(a action) { m.byAction[a].Inc() }
+
+func (m *counters) throttled(d time.Duration) { m.throttle.Add(d.Seconds()) }
+
+func (m *counters) finished(b *batch) {
+	if b.failure != nil {
+		m.failed.Add(float64(b.n))
+		return
+	}
+	m.stored.Add(float64(b.n))
+}
+
+func seconds(ns int64) float64 { return time.Duration(ns).Seconds() }

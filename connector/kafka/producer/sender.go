@@ -1,0 +1,342 @@
+package producer
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+)
+
+// requestBytes bounds one produce request, far below a broker's default
+// socket.request.max.bytes of 100 MiB.
+const requestBytes = 16 << 20
+
+// conn is the sender of one broker: a goroutine that owns the connection and
+// puts the batches of all ready partitions into one request after the other.
+type conn struct {
+	p    *Producer
+	id   int32
+	wire wire
+
+	mu       sync.Mutex
+	addr     string
+	ready    []*partition
+	spare    []*partition
+	inflight int   // requests
+	broken   bool  // the connection must be closed before the next request
+	muted    int64 // throttled until
+	retries  int
+
+	signal chan struct{}
+}
+
+// request is one produce request on its way.
+type request struct {
+	c       *conn
+	batches []*batch
+	parts   []*partition
+	bytes   int
+	sent    int64
+	encoded atomic.Bool // sarama does not read the records any more
+}
+
+func newConn(p *Producer, id int32, addr string) *conn {
+	c := &conn{p: p, id: id, addr: addr, signal: make(chan struct{}, 1)}
+	c.wire.base = p.net
+	return c
+}
+
+func (c *conn) wake() {
+	select {
+	case c.signal <- struct{}{}:
+	default:
+	}
+}
+
+// push adds a partition to the ready list.
+func (c *conn) push(p *partition) {
+	c.mu.Lock()
+	c.ready = append(c.ready, p)
+	c.mu.Unlock()
+	c.wake()
+}
+
+// move takes a broker's new address.
+func (c *conn) move(addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.addr != addr {
+		c.addr, c.broken = addr, true
+	}
+}
+
+// abort cuts the connection, whatever the sender is doing with it.
+func (c *conn) abort() {
+	c.wire.cut()
+	c.wake()
+}
+
+func (c *conn) run() {
+	var broker *sarama.Broker
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	defer func() { c.hangUp(broker) }()
+	for {
+		if c.p.ctx.Err() != nil {
+			return
+		}
+		c.mu.Lock()
+		broken, work, full := c.broken, len(c.ready) > 0, c.inflight >= c.p.cfg.MaxRequestsPerBroker
+		muted := c.muted
+		c.mu.Unlock()
+		if broken {
+			c.hangUp(broker) // returns when every request on it is answered
+			broker = nil
+			c.mu.Lock()
+			c.broken = false
+			c.mu.Unlock()
+			continue
+		}
+		now := c.p.clock()
+		wakeAt := never
+		switch {
+		case full || !work:
+		case muted > now:
+			wakeAt = muted
+		case broker == nil:
+			if broker = c.open(); broker != nil {
+				continue
+			}
+			wakeAt = c.backoff()
+		default:
+			var r *request
+			if r, wakeAt = c.collect(now); r != nil {
+				c.send(broker, r)
+				continue
+			}
+		}
+		c.sleep(timer, wakeAt)
+	}
+}
+
+func (c *conn) sleep(timer *time.Timer, until int64) {
+	wait := time.Hour
+	if until != never {
+		wait = time.Duration(until - c.p.clock())
+	}
+	timer.Reset(max(wait, 0))
+	select {
+	case <-c.signal:
+	case <-timer.C:
+	case <-c.p.ctx.Done():
+	}
+}
+
+// collect takes a batch from each ready partition. Without any it returns when
+// to look again.
+func (c *conn) collect(now int64) (*request, int64) {
+	c.mu.Lock()
+	list := c.ready
+	c.ready = c.spare[:0]
+	idle := c.inflight == 0
+	c.mu.Unlock()
+
+	r := &request{c: c}
+	keep := list[:0]
+	wakeAt := never
+	for i, part := range list {
+		if r.bytes >= requestBytes {
+			keep = append(keep, list[i:]...)
+			break
+		}
+		b, at, more := part.take(c, r, now, idle)
+		if b != nil {
+			r.batches = append(r.batches, b)
+			r.parts = append(r.parts, part)
+			r.bytes += b.bytes
+		}
+		if more || b == nil && at != never {
+			keep = append(keep, part)
+			wakeAt = min(wakeAt, at)
+		}
+	}
+	c.mu.Lock()
+	c.spare = c.ready[:0:cap(c.ready)]
+	came := append(keep, c.ready...)
+	clear(c.spare[:len(c.ready)])
+	c.ready = came
+	if len(r.batches) > 0 {
+		c.inflight++
+	}
+	c.mu.Unlock()
+	if len(r.batches) == 0 {
+		return nil, wakeAt
+	}
+	return r, now
+}
+
+// send encodes and writes r. The answer comes in on sarama's reading goroutine.
+func (c *conn) send(broker *sarama.Broker, r *request) {
+	cfg := &c.p.cfg
+	req := &sarama.ProduceRequest{
+		RequiredAcks: sarama.RequiredAcks(cfg.Acks),
+		Timeout:      int32(min(c.p.net.Producer.Timeout, cfg.DeliveryTimeout) / time.Millisecond),
+		Version:      10, // sarama lowers it to what the broker knows
+	}
+	if cfg.TransactionalID != "" {
+		req.TransactionalID = &cfg.TransactionalID
+	}
+	for i, b := range r.batches {
+		req.AddBatch(r.parts[i].t.name, r.parts[i].id, &b.rb)
+	}
+	r.sent = c.p.clock()
+	c.p.metrics.sending(r, r.sent)
+	err := broker.AsyncProduce(req, func(resp *sarama.ProduceResponse, err error) { c.answered(r, resp, err) })
+	r.encoded.Store(true)
+	if err != nil || cfg.Acks == 0 {
+		c.answered(r, nil, err)
+	}
+}
+
+// answered settles every batch of r. It runs on sarama's reading goroutine and
+// never waits.
+func (c *conn) answered(r *request, resp *sarama.ProduceResponse, err error) {
+	now := c.p.clock()
+	c.p.metrics.answered(r, now)
+	lost := err != nil && judgeLocal(err) != fatal
+	if lost {
+		err = fmt.Errorf("connection to broker %d: %w", c.id, err)
+	}
+	outs := make([][]*batch, len(r.batches))
+	for i, b := range r.batches {
+		outs[i] = r.parts[i].complete(b, c.answerFor(r.parts[i], resp, err), now, nil)
+	}
+	c.mu.Lock()
+	c.inflight--
+	c.broken = c.broken || err != nil
+	if resp != nil && resp.ThrottleTime > 0 {
+		c.muted = now + int64(resp.ThrottleTime)
+		c.p.metrics.throttled(resp.ThrottleTime)
+	}
+	c.mu.Unlock()
+	c.wake()
+	for i, out := range outs {
+		c.p.report(r.parts[i], out)
+	}
+}
+
+// answerFor finds the partition's part in the response.
+func (c *conn) answerFor(part *partition, resp *sarama.ProduceResponse, err error) answer {
+	if err == nil && resp == nil {
+		return answer{act: delivered, offset: -1} // acks 0: nobody answers
+	}
+	if err != nil {
+		return answer{err: err, act: judge(err)}
+	}
+	block := resp.GetBlock(part.t.name, part.id)
+	if block == nil {
+		return answer{err: sarama.ErrIncompleteResponse, act: uncertain}
+	}
+	if errors.Is(block.Err, sarama.ErrNoError) {
+		a := answer{act: delivered, offset: block.Offset}
+		if !block.Timestamp.IsZero() {
+			a.logTime = block.Timestamp.UnixMilli()
+		}
+		return a
+	}
+	a := answer{err: block.Err, act: judge(block.Err), offset: -1, bad: block.RecordErrors}
+	if l := block.CurrentLeader; l != nil && l.LeaderID >= 0 {
+		for _, n := range resp.NodeEndpoints {
+			if n.NodeID == l.LeaderID {
+				a.hint, a.epoch = c.p.conn(n.NodeID, net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port)))), l.LeaderEpoch
+			}
+		}
+	}
+	return a
+}
+
+// open connects, or returns nil after telling everybody who waits.
+func (c *conn) open() *sarama.Broker {
+	c.mu.Lock()
+	addr := c.addr
+	c.mu.Unlock()
+	broker, err := c.wire.dial(addr)
+	if err == nil {
+		c.mu.Lock()
+		c.retries = 0
+		c.mu.Unlock()
+		return broker
+	}
+	err = fmt.Errorf("connect to broker %d at %s: %w", c.id, addr, kafkaerr.Classify(err))
+	c.p.cfg.Log.Warn("kafka broker cannot be reached; its records wait", "broker", c.id, "addr", addr, "error", err)
+	c.mu.Lock()
+	list := append([]*partition(nil), c.ready...)
+	c.mu.Unlock()
+	for _, part := range list {
+		part.unreachable(c, err)
+	}
+	return nil
+}
+
+// backoff returns the clock of the next attempt to connect.
+func (c *conn) backoff() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := min(c.p.cfg.retryBackoff<<min(c.retries, 6), time.Second)
+	c.retries++
+	c.muted = c.p.clock() + int64(jitter(d))
+	return c.muted
+}
+
+func (c *conn) hangUp(broker *sarama.Broker) {
+	if broker != nil {
+		_ = broker.Close() // what it says of a broken connection helps nobody
+	}
+}
+
+// conn returns the sender of a broker, starting it when it is new, or nil when
+// the producer is closed.
+func (p *Producer) conn(id int32, addr string) *conn {
+	p.connsMu.Lock()
+	defer p.connsMu.Unlock()
+	c := p.conns[id]
+	if c == nil {
+		if p.ctx.Err() != nil {
+			return nil
+		}
+		c = newConn(p, id, addr)
+		p.conns[id] = c
+		p.work.Go(c.run)
+		return c
+	}
+	c.move(addr)
+	return c
+}
+
+// unreachable fails what waits for c when our credentials were refused, and
+// otherwise asks whether somebody else leads the partition by now.
+func (p *partition) unreachable(c *conn, err error) {
+	if unauthenticated(err) {
+		p.drop(fmt.Errorf("write to %s: %w", p.t.name, err))
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.leader != c {
+		return
+	}
+	p.writable.Store(false)
+	for _, b := range p.pending {
+		if b.lastErr == nil {
+			b.lastErr = err
+		}
+	}
+	p.t.p.control.want(p.t)
+}

@@ -1,0 +1,521 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+)
+
+// transactions is the state of KIP-98's transactional producer: one
+// transaction at a time, ended by its coordinator.
+type transactions struct {
+	p *Producer
+
+	mu      sync.Mutex
+	number  int64 // of the open or last transaction
+	active  bool
+	ending  bool
+	touched bool  // the coordinator knows of the transaction
+	failure error // the transaction can only be aborted
+	fenced  error // the producer is of no use any more
+	asked   []*partition
+	id      int64 // producer id that the coordinator gave; -1 none yet
+	epoch   int16
+}
+
+func newTransactions(p *Producer) *transactions { return &transactions{p: p, id: -1, epoch: -1} }
+
+var errNoTransaction = errors.New("no transaction is open; call BeginTxn first")
+
+// open reports whether records may be written.
+func (x *transactions) open() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.fenced != nil:
+		return x.fenced
+	case !x.active || x.ending:
+		return connector.Errorf(connector.Invalid, "write to kafka: %w", errNoTransaction)
+	case x.failure != nil:
+		return connector.Errorf(connector.Invalid, "write to kafka: the transaction failed and must be aborted: %w", x.failure)
+	}
+	return nil
+}
+
+// taint marks the open transaction as one that can only be aborted.
+func (x *transactions) taint(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.active && x.failure == nil {
+		x.failure = err
+	}
+}
+
+// fence ends the producer's use: another one with the same id took over, or
+// the coordinator refuses us.
+func (x *transactions) fence(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.fenced == nil {
+		x.fenced = err
+	}
+}
+
+// judge turns what a plain producer heals by itself into failures of the
+// transaction.
+func (x *transactions) judge(act action) action {
+	if act == staleIdentity {
+		return fatal
+	}
+	return act
+}
+
+// joined reports whether part belongs to the open transaction, and else asks
+// the coordinator to add it. The caller holds part.mu.
+func (x *transactions) joined(part *partition) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if part.joined == x.number {
+		return true
+	}
+	if part.joining != x.number {
+		part.joining = x.number
+		x.asked = append(x.asked, part)
+		x.p.control.wantJoins()
+	}
+	return false
+}
+
+// join adds the partitions that asked. It returns false when it must be tried
+// again.
+func (x *transactions) join() bool {
+	x.mu.Lock()
+	asked, number := x.asked, x.number
+	x.asked = nil
+	req := &sarama.AddPartitionsToTxnRequest{
+		Version: 2, TransactionalID: x.p.cfg.TransactionalID, ProducerID: x.id, ProducerEpoch: x.epoch,
+		TopicPartitions: make(map[string][]int32),
+	}
+	x.mu.Unlock()
+	if len(asked) == 0 {
+		return true
+	}
+	for _, part := range asked {
+		req.TopicPartitions[part.t.name] = append(req.TopicPartitions[part.t.name], part.id)
+	}
+	err := x.coordinate(func(b *sarama.Broker) error {
+		resp, err := b.AddPartitionsToTxn(req)
+		if err != nil {
+			return err
+		}
+		for _, parts := range resp.Errors {
+			for _, e := range parts {
+				if !errors.Is(e.Err, sarama.ErrNoError) && !errors.Is(e.Err, sarama.ErrOperationNotAttempted) {
+					return e.Err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil && x.later(err) {
+		x.mu.Lock()
+		x.asked = append(x.asked, asked...)
+		x.mu.Unlock()
+		return false
+	}
+	if err == nil {
+		x.mu.Lock()
+		x.touched = true
+		x.mu.Unlock()
+	} else {
+		err = x.failed("add partitions to the transaction", err)
+	}
+	for _, part := range asked {
+		if err != nil {
+			part.drop(err)
+			continue
+		}
+		part.mu.Lock()
+		part.joined = number
+		part.ready()
+		part.mu.Unlock()
+	}
+	return true
+}
+
+// later reports whether err passes by itself.
+func (x *transactions) later(err error) bool {
+	return transient(err) && x.p.ctx.Err() == nil
+}
+
+// failed classifies a coordinator's error: fencing ends the producer, anything
+// else the transaction.
+func (x *transactions) failed(what string, err error) error {
+	err = fmt.Errorf("%s %q: %w", what, x.p.cfg.TransactionalID, kafkaerr.Classify(err))
+	if fencing(err) {
+		x.fence(err)
+	} else {
+		x.taint(err)
+	}
+	return err
+}
+
+func fencing(err error) bool {
+	return errors.Is(err, sarama.ErrProducerFenced) || errors.Is(err, sarama.ErrInvalidProducerEpoch) ||
+		errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed) || errors.Is(err, sarama.ErrInvalidProducerIDMapping)
+}
+
+// coordinate runs one exchange with the coordinator. When it moved or cannot
+// be reached, the next attempt looks it up again.
+func (x *transactions) coordinate(exchange func(*sarama.Broker) error) error {
+	id := x.p.cfg.TransactionalID
+	b, err := x.p.cfg.Client.TransactionCoordinator(id)
+	if err != nil {
+		return err
+	}
+	if err = exchange(b); err != nil && !fencing(err) && !errors.Is(err, sarama.ErrConcurrentTransactions) {
+		_ = x.p.cfg.Client.RefreshTransactionCoordinator(id) // the next attempt reports what is wrong
+	}
+	return err
+}
+
+// initProducer gets the producer id and fences whoever had the transactional
+// id before; with an id it bumps the epoch (KIP-360).
+func (x *transactions) initProducer() (resp *sarama.InitProducerIDResponse, err error) {
+	x.mu.Lock()
+	req := &sarama.InitProducerIDRequest{
+		Version: 4, TransactionalID: &x.p.cfg.TransactionalID, TransactionTimeout: x.p.cfg.TransactionTimeout,
+		ProducerID: x.id, ProducerEpoch: x.epoch,
+	}
+	x.mu.Unlock()
+	err = x.coordinate(func(b *sarama.Broker) error {
+		var err error
+		if resp, err = b.InitProducerID(req); err != nil {
+			return err
+		}
+		if !errors.Is(resp.Err, sarama.ErrNoError) {
+			return resp.Err
+		}
+		return nil
+	})
+	if err == nil {
+		x.mu.Lock()
+		x.id, x.epoch = resp.ProducerID, resp.ProducerEpoch
+		x.mu.Unlock()
+	}
+	return resp, err
+}
+
+// InitTxn registers the transactional id and fences other producers that use
+// it. It is optional: the first record of the first transaction does the same.
+func (p *Producer) InitTxn(ctx context.Context) error {
+	if p.txn == nil {
+		return errNotTransactional()
+	}
+	p.identity.mu.Lock()
+	known := p.identity.known
+	p.identity.mu.Unlock()
+	if known {
+		return nil
+	}
+	return p.txn.until(ctx, "initialise the transactions of", func() error {
+		resp, err := p.txn.initProducer()
+		if err == nil {
+			p.identity.mu.Lock()
+			p.identity.known, p.identity.id, p.identity.epoch = true, resp.ProducerID, resp.ProducerEpoch
+			p.identity.mu.Unlock()
+		}
+		return err
+	})
+}
+
+func errNotTransactional() error {
+	return connector.Errorf(connector.Invalid, "use kafka transactions: the producer has no transactional id")
+}
+
+// BeginTxn opens a transaction. All records written until CommitTxn or AbortTxn
+// belong to it.
+func (p *Producer) BeginTxn() error {
+	x := p.txn
+	if x == nil {
+		return errNotTransactional()
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.fenced != nil:
+		return x.fenced
+	case x.active:
+		return connector.Errorf(connector.Invalid, "begin a transaction: one is open; commit or abort it first")
+	}
+	x.number++
+	x.active, x.touched, x.failure = true, false, nil
+	return nil
+}
+
+// CommitTxn sends what is waiting and commits. When any record of the
+// transaction failed nothing is committed and the error says so: call AbortTxn
+// then. When ctx ends in between, the outcome is not known; CommitTxn may be
+// called again.
+func (p *Producer) CommitTxn(ctx context.Context) error {
+	x := p.txn
+	if x == nil {
+		return errNotTransactional()
+	}
+	if err := x.begin(); err != nil {
+		return err
+	}
+	defer x.end()
+	if err := p.Flush(ctx); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	failure, touched := x.failure, x.touched
+	x.mu.Unlock()
+	if failure != nil {
+		return fmt.Errorf("commit the transaction: abort it, a record or offset failed: %w", failure)
+	}
+	if touched {
+		if err := x.until(ctx, "commit the transaction of", func() error { return x.finish(true) }); err != nil {
+			return err
+		}
+	}
+	x.close()
+	return nil
+}
+
+// AbortTxn gives up the transaction: what was not sent fails, what was sent is
+// never seen by consumers that read committed records only.
+func (p *Producer) AbortTxn(ctx context.Context) error {
+	x := p.txn
+	if x == nil {
+		return errNotTransactional()
+	}
+	if err := x.begin(); err != nil {
+		return err
+	}
+	defer x.end()
+	for _, t := range p.allTopics() {
+		t.drop(connector.Errorf(connector.Unavailable, "write to %s: the transaction was aborted", t.name))
+	}
+	if err := p.Flush(ctx); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	failed, touched := x.failure != nil, x.touched
+	x.mu.Unlock()
+	if touched {
+		if err := x.until(ctx, "abort the transaction of", func() error { return x.finish(false) }); err != nil {
+			return err
+		}
+	}
+	if failed {
+		if err := x.renew(ctx); err != nil {
+			return err
+		}
+	}
+	x.close()
+	return nil
+}
+
+// renew bumps the epoch after a failure, so that nothing sent before can be
+// stored later, and begins the sequences anew.
+func (x *transactions) renew(ctx context.Context) error {
+	for _, t := range x.p.allTopics() {
+		for _, part := range t.parts() {
+			if err := part.quiet(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	x.p.identity.mu.Lock()
+	known := x.p.identity.known
+	x.p.identity.known = false
+	x.p.identity.mu.Unlock()
+	for _, t := range x.p.allTopics() {
+		for _, part := range t.parts() {
+			part.mu.Lock()
+			part.seq = sequence{acked: -1}
+			part.mu.Unlock()
+		}
+	}
+	if !known {
+		return nil
+	}
+	return x.p.InitTxn(ctx)
+}
+
+// quiet waits until nothing of the partition is in flight; connection timeouts
+// bound it.
+func (p *partition) quiet(ctx context.Context) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		n := p.inflight
+		p.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// SendOffsets makes consumed offsets of a group part of the transaction: they
+// are committed with it. Offsets are those of the next record to read.
+func (p *Producer) SendOffsets(ctx context.Context, group string, offsets map[string]map[int32]int64) error {
+	x := p.txn
+	if x == nil {
+		return errNotTransactional()
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	if err := p.InitTxn(ctx); err != nil {
+		return err
+	}
+	err := x.until(ctx, "add offsets to the transaction of", func() error {
+		return x.coordinate(func(b *sarama.Broker) error {
+			resp, err := b.AddOffsetsToTxn(&sarama.AddOffsetsToTxnRequest{
+				Version: 2, TransactionalID: p.cfg.TransactionalID, ProducerID: x.id, ProducerEpoch: x.epoch, GroupID: group})
+			if err != nil {
+				return err
+			}
+			return codeOf(resp.Err)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	x.touched = true
+	x.mu.Unlock()
+	return x.until(ctx, "commit offsets in the transaction of", func() error { return x.commitOffsets(group, offsets) })
+}
+
+func (x *transactions) commitOffsets(group string, offsets map[string]map[int32]int64) error {
+	req := &sarama.TxnOffsetCommitRequest{
+		Version: 3, TransactionalID: x.p.cfg.TransactionalID, GroupID: group, ProducerID: x.id, ProducerEpoch: x.epoch,
+		GenerationID: -1, Topics: make(map[string][]*sarama.PartitionOffsetMetadata),
+	}
+	for topic, parts := range offsets {
+		for id, offset := range parts {
+			req.Topics[topic] = append(req.Topics[topic], &sarama.PartitionOffsetMetadata{Partition: id, Offset: offset, LeaderEpoch: -1})
+		}
+	}
+	b, err := x.p.cfg.Client.Coordinator(group)
+	if err != nil {
+		return err
+	}
+	resp, err := b.TxnOffsetCommit(req)
+	if err == nil {
+		for _, parts := range resp.Topics {
+			for _, e := range parts {
+				err = errors.Join(err, codeOf(e.Err))
+			}
+		}
+	}
+	if err != nil {
+		_ = x.p.cfg.Client.RefreshCoordinator(group) // the next attempt reports what is wrong
+	}
+	return err
+}
+
+func codeOf(e sarama.KError) error {
+	if errors.Is(e, sarama.ErrNoError) {
+		return nil
+	}
+	return e
+}
+
+// finish asks the coordinator to end the transaction.
+func (x *transactions) finish(commit bool) error {
+	return x.coordinate(func(b *sarama.Broker) error {
+		x.mu.Lock()
+		req := &sarama.EndTxnRequest{
+			Version: 2, TransactionalID: x.p.cfg.TransactionalID, ProducerID: x.id, ProducerEpoch: x.epoch, TransactionResult: commit,
+		}
+		x.mu.Unlock()
+		resp, err := b.EndTxn(req)
+		if err != nil {
+			return err
+		}
+		return codeOf(resp.Err)
+	})
+}
+
+// begin claims the end of the transaction for one caller.
+func (x *transactions) begin() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.fenced != nil:
+		return x.fenced
+	case !x.active:
+		return connector.Errorf(connector.Invalid, "end a transaction: %w", errNoTransaction)
+	case x.ending:
+		return connector.Errorf(connector.Invalid, "end a transaction: it is being ended by somebody else")
+	}
+	x.ending = true
+	return nil
+}
+
+func (x *transactions) end() {
+	x.mu.Lock()
+	x.ending = false
+	x.mu.Unlock()
+}
+
+func (x *transactions) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.active, x.failure = false, nil
+	x.number++ // no partition belongs to it any more
+}
+
+// until repeats an exchange while its error is one that passes, within ctx.
+func (x *transactions) until(ctx context.Context, what string, exchange func() error) error {
+	for n := 0; ; n++ {
+		err := within(ctx, exchange)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s %q: %w", what, x.p.cfg.TransactionalID, err)
+		}
+		if !x.later(err) {
+			return x.failed(what, err)
+		}
+		pause := time.NewTimer(jitter(min(x.p.cfg.retryBackoff<<min(n, 6), time.Second)))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return fmt.Errorf("%s %q: %w; last error: %w", what, x.p.cfg.TransactionalID, ctx.Err(), err)
+		}
+	}
+}
+
+// within runs an exchange of sarama's, which knows no context. When ctx ends
+// first, the exchange goes on until the connection's timeout ends it.
+func within(ctx context.Context, exchange func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- exchange() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
