@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/connector/kafka"
+	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
+	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy/admin"
+	"github.com/headrace/headrace/gateway/restproxy/produce"
+	"github.com/headrace/headrace/pipelines"
+	"github.com/headrace/headrace/pipelines/exporter"
+)
+
+// httpLedger is the name under which records posted over HTTP are counted.
+const httpLedger = "http"
+
+// httpBatch bounds the records of one Write from a request; callers share the
+// producer's batches anyway.
+const httpBatch = 5000
+
+// httpConfig decodes the http section of the project file.
+func httpConfig(p *pipelines.Project) (gateway.Config, config.Problems) {
+	cfg := gateway.DefaultConfig()
+	if p == nil || p.HTTP.Kind() == config.Null {
+		return cfg, nil
+	}
+	return cfg, p.HTTP.Named("http").Decode(&cfg)
+}
+
+// door is the HTTP server with everything behind it.
+type door struct {
+	server   *gateway.Server
+	clusters []*served
+	log      *slog.Logger
+}
+
+// served is one cluster as the HTTP API serves it.
+type served struct {
+	*kafka.Cluster
+	exporter *exporter.Exporter
+	out      connector.Publisher
+}
+
+// openDoor builds the server and starts listening.
+func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.Logger) (*door, error) {
+	cfg, problems := httpConfig(p)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s)
+	d := &door{server: gateway.New(cfg, log), log: log}
+	registry.MustRegister(d.server)
+	d.server.Gatherer = registry
+	admins := make(admin.Fixed, 0, len(p.Clusters))
+	for _, c := range p.Clusters {
+		one, err := serveCluster(c, s.Ledger(httpLedger), prometheus.WrapRegistererWith(prometheus.Labels{"cluster": c.Name}, registry), log)
+		if err != nil {
+			return nil, &exit{exitBadConfig, err}
+		}
+		d.clusters = append(d.clusters, one)
+		admins = append(admins, kafkaadmin.New(one.Cluster))
+	}
+	d.server.Ready = d.ready
+	if len(d.clusters) > 0 {
+		deps := admin.Deps{Clusters: admins}
+		admin.Register(d.server.Mux(), "", deps)
+		handler := produce.New(produce.Config{Route: d.route})
+		handler.RegisterV3(d.server.Mux(), "")
+		handler.RegisterV2(d.server.Mux())
+		doc, err := json.Marshal(openapi.Document(openapi.Info{Title: "Headrace", Version: version}, admin.Routes(deps)...))
+		if err != nil {
+			return nil, fmt.Errorf("make the OpenAPI document: %w", err)
+		}
+		d.server.OpenAPI = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(doc) // a client that left is no error of ours
+		})
+	}
+	if err := d.server.Listen(); err != nil {
+		return nil, &exit{exitFailed, err}
+	}
+	return d, nil
+}
+
+func serveCluster(c pipelines.Cluster, ledger *connector.Ledger, reg prometheus.Registerer, log *slog.Logger) (*served, error) {
+	cluster, err := kafka.NewCluster(c.Name, c.Settings, log)
+	if err != nil {
+		return nil, err
+	}
+	sink, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "", reg)
+	if err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	for _, collector := range cluster.Collectors() {
+		if err := reg.Register(collector); err != nil {
+			return nil, errors.Join(err, cluster.Close())
+		}
+	}
+	e := exporter.New(sink, exporter.Config{BatchSize: httpBatch, Concurrent: true, Log: log,
+		Origin: exporter.Origin{Pipeline: httpLedger, Block: c.Name}})
+	return &served{Cluster: cluster, exporter: e, out: ledger.Watch(e)}, nil
+}
+
+// Addr is the URL of the server.
+func (d *door) Addr() string { return "http://" + d.server.Addr().String() }
+
+// ready reports whether the default cluster can be reached.
+func (d *door) ready(ctx context.Context) error {
+	if len(d.clusters) == 0 {
+		return nil
+	}
+	_, err := d.clusters[0].ID(ctx)
+	return err
+}
+
+// route returns where the records of a cluster go. One cluster serves every
+// id, as the original does; several go by their ids.
+func (d *door) route(ctx context.Context, id string) (connector.Publisher, error) {
+	if id == "" || len(d.clusters) == 1 {
+		return d.clusters[0].out, nil
+	}
+	var unreachable error
+	for _, c := range d.clusters {
+		known, err := c.ID(ctx)
+		if err == nil && known == id {
+			return c.out, nil
+		}
+		unreachable = errors.Join(unreachable, err)
+	}
+	if unreachable != nil {
+		return nil, unreachable
+	}
+	return nil, connector.Errorf(connector.NotFound, "cluster %s is none of the project's clusters", id)
+}
+
+// Run serves until soft ends, finishes open requests, and closes the clusters;
+// hard bounds that.
+func (d *door) Run(soft, hard context.Context) error {
+	err := d.server.Run(soft)
+	for _, c := range d.clusters {
+		err = errors.Join(err, c.exporter.Close(hard), c.Close())
+	}
+	return err
+}

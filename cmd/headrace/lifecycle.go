@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// lifecycle turns signals into contexts: Soft ends with the first SIGTERM or
+// SIGINT, Hard when the drain took too long or a second signal came.
+type lifecycle struct {
+	Soft, Hard context.Context
+	reload     chan os.Signal
+
+	stop   context.CancelFunc
+	giveUp context.CancelFunc
+	done   chan struct{}
+}
+
+// watchSignals starts a lifecycle; End must be called.
+func watchSignals(parent context.Context, drain time.Duration, log *slog.Logger) *lifecycle {
+	l := &lifecycle{reload: make(chan os.Signal, 1), done: make(chan struct{})}
+	l.Soft, l.stop = context.WithCancel(parent)
+	l.Hard, l.giveUp = context.WithCancel(context.WithoutCancel(parent))
+	ends := make(chan os.Signal, 2)
+	signal.Notify(ends, syscall.SIGTERM, os.Interrupt)
+	signal.Notify(l.reload, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(ends)
+		defer signal.Stop(l.reload)
+		select {
+		case s := <-ends:
+			log.Info("stopping: what was accepted is delivered first", "signal", s.String(), "drain_timeout", drain)
+			l.stop()
+		case <-l.done:
+			return
+		}
+		select {
+		case s := <-ends:
+			log.Warn("stopping at once", "signal", s.String())
+		case <-time.After(drain):
+			log.Warn("the drain took too long; stopping at once", "drain_timeout", drain)
+		case <-l.done:
+			return
+		}
+		l.giveUp()
+	}()
+	return l
+}
+
+// End stops watching.
+func (l *lifecycle) End() {
+	close(l.done)
+	l.stop()
+	l.giveUp()
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// logger returns the process's logger: to standard error, with every secret of
+// the configuration masked.
+func (a *app) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return nil, &exit{exitBadConfig, fmt.Errorf("--log-level %q: use debug, info, warn or error", a.logLevel)}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler
+	switch a.logFormat {
+	case "text":
+		handler = slog.NewTextHandler(a.stderr, options)
+	case "json":
+		handler = slog.NewJSONHandler(a.stderr, options)
+	default:
+		return nil, &exit{exitBadConfig, fmt.Errorf("--log-format %q: use text or json", a.logFormat)}
+	}
+	return slog.New(a.resolver.Masker.Handler(handler)), nil
+}

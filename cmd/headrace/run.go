@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/internal/embedded"
+	"github.com/headrace/headrace/pipelines"
+	"github.com/headrace/headrace/pipelines/state"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var once, embeddedBroker bool
+	var drain time.Duration
+	cmd := &cobra.Command{
+		Use: "run [PATH…]", Short: "Run pipelines, schedules and the HTTP server until stopped",
+		Long: "Run loads the project file and the pipelines found at the paths (files or folders, default\n" +
+			"the current one) and runs schedules, streams and the HTTP server until SIGTERM or SIGINT;\n" +
+			"then it delivers what it accepted and exits. SIGHUP loads the files again.\n\n" +
+			"Exit codes: 0 drained or all delivered, 1 failed, 2 bad configuration, 3 (--once) finished,\n" +
+			"but some records went to the dead letters.",
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			log, err := a.logger()
+			if err != nil {
+				return err
+			}
+			var bootstrap []string
+			if embeddedBroker {
+				broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+				if err != nil {
+					return &exit{exitFailed, fmt.Errorf("start the embedded broker: %w", err)}
+				}
+				defer closeBroker(broker, log)
+				bootstrap = []string{broker.Addr()}
+			}
+			p, problems := a.load(paths, bootstrap)
+			if len(problems) > 0 {
+				return problems
+			}
+			warn(log, p)
+			life := watchSignals(cmd.Context(), drain, log)
+			defer life.End()
+			if once {
+				return a.runOnce(life, p, log)
+			}
+			return a.runDaemon(life, p, log, func() (*pipelines.Project, error) {
+				p, problems := a.load(paths, bootstrap)
+				return p, problems.Err()
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&once, "once", false, "run every pipeline to its end once, whatever its schedule, then exit")
+	flags.BoolVar(&embeddedBroker, "embedded", false, "start an in-process Kafka broker and use it where no bootstrap server is given")
+	flags.DurationVar(&drain, "drain-timeout", 30*time.Second, "longest time to deliver what was accepted after SIGTERM")
+	return cmd
+}
+
+func warn(log *slog.Logger, p *pipelines.Project) {
+	for _, d := range p.Pipelines {
+		for _, w := range d.Warnings {
+			log.Warn(w)
+		}
+	}
+}
+
+// supervisor opens the state and returns a Supervisor for the project.
+func (a *app) supervisor(life *lifecycle, p *pipelines.Project, log *slog.Logger) (*pipelines.Supervisor, func(), error) {
+	store, err := state.Open(p.StateDir())
+	if err != nil {
+		return nil, nil, &exit{exitFailed, err}
+	}
+	s := &pipelines.Supervisor{
+		Plugin: plugin.Env{Log: log, Dir: p.Dir, Stdin: a.stdin, Stdout: a.stdout},
+		Log:    log, State: store, Hard: life.Hard,
+	}
+	return s, func() {
+		if err := store.Close(); err != nil {
+			log.Error("close the state", "error", err)
+		}
+	}, nil
+}
+
+// parallelRuns bounds the pipelines that run --once runs at the same time.
+const parallelRuns = 4
+
+// runOnce runs every pipeline once and prints a line for each.
+func (a *app) runOnce(life *lifecycle, p *pipelines.Project, log *slog.Logger) error {
+	if len(p.Pipelines) == 0 {
+		return &exit{exitBadConfig, errors.New("no pipeline found; give a pipeline file or a folder with pipelines/*.yaml")}
+	}
+	s, closeState, err := a.supervisor(life, p, log)
+	if err != nil {
+		return err
+	}
+	defer closeState()
+	view := a.newProgress(p, s)
+	defer view.Close()
+	failed := make([]error, len(p.Pipelines))
+	slots := make(chan struct{}, parallelRuns)
+	var wg sync.WaitGroup
+	for i, d := range p.Pipelines {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			start := time.Now()
+			failed[i] = runAttempts(life.Soft, s, d)
+			view.Finished(d.Name, time.Since(start), failed[i])
+		}()
+	}
+	wg.Wait()
+	return onceResult(life, s, failed)
+}
+
+// runAttempts runs d until it succeeds or its retries are used up.
+func runAttempts(ctx context.Context, s *pipelines.Supervisor, d *pipelines.Definition) error {
+	for attempt := 1; ; attempt++ {
+		err := s.Once(ctx, d, time.Time{})
+		if err == nil || attempt > d.Retry.Attempts || !wait(ctx, d.Retry.Wait(attempt)) {
+			return err
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func onceResult(life *lifecycle, s *pipelines.Supervisor, failed []error) error {
+	for _, err := range failed {
+		if err != nil {
+			return &exit{code: exitFailed} // told line by line already
+		}
+	}
+	if life.Soft.Err() != nil {
+		return &exit{exitFailed, errors.New("stopped before the end of the input")}
+	}
+	for _, c := range s.Counts() {
+		if c.DeadLettered > 0 {
+			return &exit{code: exitDeadLettered}
+		}
+	}
+	return nil
+}
+
+// runDaemon runs schedules, streams and the HTTP server until a signal.
+func (a *app) runDaemon(life *lifecycle, p *pipelines.Project, log *slog.Logger, reload func() (*pipelines.Project, error)) error {
+	s, closeState, err := a.supervisor(life, p, log)
+	if err != nil {
+		return err
+	}
+	defer closeState()
+	door, err := a.openDoor(p, s, log)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- door.Run(life.Soft, life.Hard) }()
+	started, _, _ := s.Apply(p)
+	log.Info("running", "pipelines", started, "http", door.Addr())
+	var failure error
+	for running := true; running; {
+		select {
+		case <-life.Soft.Done():
+			running = false
+		case err := <-served:
+			served <- err
+			failure = err
+			running = false
+		case <-life.reload:
+			a.reload(s, log, reload)
+		}
+	}
+	life.stop()
+	s.Stop()
+	failure = errors.Join(failure, <-served)
+	if n := undelivered(s); n > 0 {
+		failure = errors.Join(failure, fmt.Errorf("%d records were not delivered; their sources still have them", n))
+	}
+	if failure != nil {
+		return &exit{exitFailed, failure}
+	}
+	log.Info("drained")
+	return nil
+}
+
+func undelivered(s *pipelines.Supervisor) (n int64) {
+	if s.Hard.Err() == nil {
+		return 0
+	}
+	for _, c := range s.Counts() {
+		n += c.Failed + c.InFlight()
+	}
+	return n
+}
+
+func (a *app) reload(s *pipelines.Supervisor, log *slog.Logger, load func() (*pipelines.Project, error)) {
+	p, err := load()
+	if err != nil {
+		log.Error("reload: the files have errors; everything goes on as before", "error", err)
+		return
+	}
+	warn(log, p)
+	started, kept, stopped := s.Apply(p)
+	log.Info("reloaded", "started", started, "kept", kept, "stopped", stopped)
+}
+
+// summary is the line of a finished run: the ledger adds up.
+func summary(name string, c connector.Counts, d time.Duration, err error) string {
+	rate := 0.0
+	if d > 0 {
+		rate = float64(c.Read) / d.Seconds()
+	}
+	line := fmt.Sprintf("%s: read %d = acknowledged %d + dead-lettered %d + filtered %d + failed %d (%s in %s, %.0f records/s)",
+		name, c.Read, c.Acknowledged, c.DeadLettered, c.Filtered, c.Failed, size(c.Bytes), d.Round(time.Millisecond), rate)
+	if err != nil {
+		line += "; failed: " + err.Error()
+	}
+	return line
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	default:
+		return fmt.Sprintf("%d B", n)
+	}
+}

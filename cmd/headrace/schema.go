@@ -1,0 +1,26 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/pipelines"
+)
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema [pipeline|project]", Short: "Print the JSON Schema of the file formats, for editors",
+		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"pipeline", "project"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			schemas := map[string]any{
+				"pipeline": pipelines.PipelineSchema(),
+				"project":  pipelines.ProjectSchema(config.Schema(gateway.DefaultConfig(), "http")),
+			}
+			if len(args) == 1 {
+				return writeJSON(a.stdout, schemas[args[0]])
+			}
+			return writeJSON(a.stdout, schemas)
+		},
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/pipelines"
+)
+
+func (a *app) validateCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "validate [PATH…]", Short: "Report every error of every file, without a network",
+		RunE: func(_ *cobra.Command, paths []string) error {
+			p, problems := a.load(paths, nil)
+			if format != "" {
+				if err := writeFindings(a.stdout, format, a.masked(problems)); err != nil {
+					return err
+				}
+				if len(problems) > 0 {
+					return &exit{code: exitBadConfig}
+				}
+				return nil
+			}
+			if len(problems) > 0 {
+				return problems
+			}
+			for _, d := range p.Pipelines {
+				for _, w := range d.Warnings {
+					fmt.Fprintln(a.stderr, "warning: "+a.resolver.Masker.Mask(w))
+				}
+			}
+			fmt.Fprintf(a.stdout, "%d pipelines are valid\n", len(p.Pipelines))
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the findings on standard output: json, junit or sarif")
+	return cmd
+}
+
+// load reads the project at paths. The problems hold those of its http section
+// too.
+func (a *app) load(paths, bootstrap []string) (*pipelines.Project, config.Problems) {
+	p, problems := pipelines.Load(paths, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver, Bootstrap: bootstrap})
+	_, more := httpConfig(p)
+	return p, append(problems, more...).Sort()
+}
+
+func (a *app) masked(problems config.Problems) config.Problems {
+	out := make(config.Problems, len(problems))
+	for i, p := range problems {
+		out[i] = p
+		out[i].Message = a.resolver.Masker.Mask(p.Message)
+	}
+	return out
+}
+
+// finding is one problem in -o json.
+type finding struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+}
+
+// writeFindings writes problems in a form for machines.
+func writeFindings(w io.Writer, format string, problems config.Problems) error {
+	switch format {
+	case "json":
+		out := make([]finding, len(problems))
+		for i, p := range problems {
+			out[i] = finding{p.File, p.Line, p.Column, p.Message}
+		}
+		return writeJSON(w, map[string]any{"problems": out})
+	case "junit":
+		return writeJUnit(w, problems)
+	case "sarif":
+		return writeJSON(w, sarif(problems))
+	default:
+		return &exit{exitBadConfig, fmt.Errorf("--output %q: use json, junit or sarif", format)}
+	}
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Name    string   `xml:"name,attr"`
+	File    string   `xml:"file,attr,omitempty"`
+	Failure *failure `xml:"failure,omitempty"`
+}
+
+type failure struct {
+	Message string `xml:"message,attr"`
+}
+
+func writeJUnit(w io.Writer, problems config.Problems) error {
+	suite := junitSuite{Name: "headrace validate", Tests: max(1, len(problems)), Failures: len(problems)}
+	for _, p := range problems {
+		suite.Cases = append(suite.Cases, junitCase{Name: p.Position.String(), File: p.File, Failure: &failure{p.Message}})
+	}
+	if len(problems) == 0 {
+		suite.Cases = []junitCase{{Name: "configuration"}}
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	if err := enc.Encode(suite); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+// sarif is the document of SARIF 2.1.0 that code hosts show beside the lines.
+func sarif(problems config.Problems) map[string]any {
+	results := []any{}
+	for _, p := range problems {
+		results = append(results, map[string]any{
+			"ruleId": "configuration", "level": "error", "message": map[string]any{"text": p.Message},
+			"locations": []any{map[string]any{"physicalLocation": map[string]any{
+				"artifactLocation": map[string]any{"uri": p.File},
+				"region":           map[string]any{"startLine": max(1, p.Line), "startColumn": max(1, p.Column)},
+			}}},
+		})
+	}
+	return map[string]any{
+		"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
+		"runs": []any{map[string]any{
+			"tool":    map[string]any{"driver": map[string]any{"name": "headrace", "rules": []any{map[string]any{"id": "configuration"}}}},
+			"results": results,
+		}},
+	}
+}

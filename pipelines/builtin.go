@@ -1,0 +1,130 @@
+package pipelines
+
+import (
+	"context"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/pipelines/exporter"
+	"github.com/headrace/headrace/pipelines/transform"
+	"github.com/headrace/headrace/sinks/filesink"
+	"github.com/headrace/headrace/sinks/stdoutsink"
+	"github.com/headrace/headrace/sources/execsource"
+	"github.com/headrace/headrace/sources/filesource"
+	"github.com/headrace/headrace/sources/mocksource"
+	"github.com/headrace/headrace/sources/stdinsource"
+)
+
+// builtin lists every connector by block type and connector_type. It is the
+// only place that names them.
+func builtin() map[BlockType]map[string]func() part {
+	return map[BlockType]map[string]func() part{
+		DataLoader: {
+			"file":  source(filesource.DefaultConfig, filesource.New),
+			"stdin": source(stdinsource.DefaultConfig, stdinsource.New),
+			"exec":  source(execsource.DefaultConfig, execsource.New),
+			"mock":  source(mocksource.DefaultConfig, mocksource.New),
+		},
+		Transformer: {
+			"expression": func() part { return &expression{} },
+		},
+		DataExporter: {
+			"kafka":  newKafkaExporter,
+			"file":   sink(filesink.DefaultConfig, filesink.New),
+			"stdout": sink(stdoutsink.DefaultConfig, stdoutsink.New),
+		},
+	}
+}
+
+// sourcePart is the part of a data_loader that needs nothing of the project.
+type sourcePart[C any] struct {
+	cfg  C
+	open func(C, plugin.Env) connector.Source
+	dir  string
+}
+
+func source[C any](defaults func() C, open func(C, plugin.Env) connector.Source) func() part {
+	return func() part { return &sourcePart[C]{cfg: defaults(), open: open} }
+}
+
+func (s *sourcePart[C]) settings() any { return &s.cfg }
+
+func (s *sourcePart[C]) prepare(p *Project) []connector.Fault {
+	if c, ok := any(&s.cfg).(interface {
+		CheckFiles(dir string) []connector.Fault
+	}); ok {
+		return c.CheckFiles(p.Dir)
+	}
+	return nil
+}
+
+func (s *sourcePart[C]) warnings() []string { return nil }
+
+func (s *sourcePart[C]) openSource(env plugin.Env) (connector.Source, error) {
+	return s.open(s.cfg, env), nil
+}
+
+// expression is the part of the expression transformer.
+type expression struct {
+	cfg      transform.Config
+	compiled *transform.Transform
+}
+
+func (e *expression) settings() any { return &e.cfg }
+
+func (e *expression) prepare(*Project) (faults []connector.Fault) {
+	e.compiled, faults = transform.New(e.cfg)
+	return faults
+}
+
+func (e *expression) warnings() []string { return nil }
+
+func (e *expression) transform(next connector.Publisher) connector.Publisher {
+	return e.compiled.Publisher(next)
+}
+
+// sinkConfig are the keys of an exporter block whose sink has the keys C.
+type sinkConfig[C any] struct {
+	Sink              C `mapstructure:",squash"`
+	exporter.Batching `mapstructure:",squash"`
+	stage             `mapstructure:",squash"`
+}
+
+// Validate asks both halves.
+func (c *sinkConfig[C]) Validate() []connector.Fault {
+	faults := c.Batching.Validate()
+	if v, ok := any(&c.Sink).(connector.Validator); ok {
+		faults = append(faults, v.Validate()...)
+	}
+	return append(faults, c.stage.validate()...)
+}
+
+// sinkPart is the part of a data_exporter that needs nothing of the project.
+type sinkPart[C any] struct {
+	cfg  sinkConfig[C]
+	open func(C, plugin.Env) (connector.Sink, error)
+	dead deadLetters
+}
+
+func sink[C any](defaults func() C, open func(C, plugin.Env) (connector.Sink, error)) func() part {
+	return func() part {
+		return &sinkPart[C]{cfg: sinkConfig[C]{Sink: defaults(), Batching: exporter.DefaultBatching()}, open: open}
+	}
+}
+
+func (s *sinkPart[C]) settings() any { return &s.cfg }
+
+func (s *sinkPart[C]) prepare(p *Project) (faults []connector.Fault) {
+	s.dead, faults = s.cfg.prepareDeadLetters(p, nil)
+	return faults
+}
+
+func (s *sinkPart[C]) warnings() []string { return nil }
+
+func (s *sinkPart[C]) openExporter(_ context.Context, env plugin.Env) (*exporter.Exporter, error) {
+	out, err := s.open(s.cfg.Sink, env)
+	if err != nil {
+		return nil, err
+	}
+	return newExporter(out, s.cfg.Batching, s.dead, env, "")
+}

@@ -1,0 +1,156 @@
+package pipelines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/pipelines/exporter"
+)
+
+// Env is what a run is given from outside.
+type Env struct {
+	Plugin plugin.Env // Pipeline, Block and Checkpoint are set for each block
+	// Checkpoint returns where a block keeps its position; nil keeps none.
+	Checkpoint func(block string) plugin.Checkpoint
+	Ledger     *connector.Ledger
+	// Hard ends what Run's own context only asks to finish: once it is done,
+	// records that are not delivered yet fail.
+	Hard context.Context
+}
+
+// Run runs the pipeline once: until its sources end or ctx is done, and
+// everything read has been delivered or has failed. The error says why the run
+// is not complete; records in the dead letters are not an error.
+func (d *Definition) Run(ctx context.Context, env Env) error {
+	r := &run{def: d, env: env, exporters: map[*Block]*exporter.Exporter{}}
+	if err := r.open(ctx); err != nil {
+		return errors.Join(err, r.closeExporters())
+	}
+	before := env.Ledger.Counts()
+	err := r.pump(ctx)
+	err = errors.Join(err, r.closeExporters())
+	if failed := env.Ledger.Counts().Failed - before.Failed; err == nil && failed > 0 {
+		err = connector.Errorf(connector.Unknown, "%d records failed", failed)
+	}
+	return err
+}
+
+// run is one execution of a definition.
+type run struct {
+	def       *Definition
+	env       Env
+	exporters map[*Block]*exporter.Exporter
+	sources   []opened
+}
+
+type opened struct {
+	block  *Block
+	source connector.Source
+	out    connector.Publisher
+}
+
+func (r *run) log() *slog.Logger { return r.env.Plugin.Log }
+
+func (r *run) blockEnv(b *Block) plugin.Env {
+	env := r.env.Plugin
+	env.Pipeline, env.Block = r.def.Name, b.Name
+	if r.env.Checkpoint != nil {
+		env.Checkpoint = r.env.Checkpoint(b.Name)
+	}
+	return env
+}
+
+// open makes exporters, then what leads to them, then the sources.
+func (r *run) open(ctx context.Context) error {
+	for _, b := range r.def.Blocks {
+		if w, ok := b.part.(writer); ok {
+			e, err := w.openExporter(ctx, r.blockEnv(b))
+			if err != nil {
+				return fmt.Errorf("open block %s: %w", b.Name, err)
+			}
+			r.exporters[b] = e
+		}
+	}
+	inputs := map[*Block]connector.Publisher{}
+	for _, b := range r.def.Blocks {
+		l, ok := b.part.(loader)
+		if !ok {
+			continue
+		}
+		source, err := l.openSource(r.blockEnv(b))
+		if err != nil {
+			return fmt.Errorf("open block %s: %w", b.Name, err)
+		}
+		r.sources = append(r.sources, opened{block: b, source: source, out: r.env.Ledger.Watch(r.output(b, inputs))})
+	}
+	return nil
+}
+
+// output is where b's messages go: its readers' inputs, made on demand. The
+// graph has no cycles.
+func (r *run) output(b *Block, inputs map[*Block]connector.Publisher) connector.Publisher {
+	var branches []connector.Publisher
+	for _, reader := range r.def.readers(b) {
+		in, ok := inputs[reader]
+		if !ok {
+			if c, isChanger := reader.part.(changer); isChanger {
+				in = c.transform(r.output(reader, inputs))
+			} else {
+				in = r.exporters[reader]
+			}
+			inputs[reader] = in
+		}
+		branches = append(branches, in)
+	}
+	return fanOut(branches)
+}
+
+// pump runs the sources until all have returned. The first that fails stops
+// the others; when the hard context ends, the exporters give up, which lets
+// the sources return.
+func (r *run) pump(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan error, len(r.sources))
+	for _, s := range r.sources {
+		go func() {
+			err := s.source.Run(ctx, s.out)
+			if err != nil {
+				err = fmt.Errorf("block %s: %w", s.block.Name, err)
+				cancel()
+			}
+			results <- err
+		}()
+	}
+	var errs []error
+	hard := r.env.Hard.Done()
+	for left := len(r.sources); left > 0; {
+		select {
+		case err := <-results:
+			errs = append(errs, err)
+			left--
+		case <-hard:
+			hard = nil
+			r.log().Warn("stopping now; what is not delivered fails", "pipeline", r.def.Name,
+				"in_flight", r.env.Ledger.Counts().InFlight())
+			_ = r.closeExporters() // closed again, for the error, when the sources are back
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *run) closeExporters() error {
+	var errs []error
+	for _, b := range r.def.Blocks {
+		if e := r.exporters[b]; e != nil {
+			if err := e.Close(r.env.Hard); err != nil {
+				errs = append(errs, fmt.Errorf("close block %s: %w", b.Name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,69 @@
+// Package kafkasink writes to Kafka. The delivery is connector/kafka/producer's;
+// here are the keys of an exporter block: Mage's, and Headrace's additions.
+package kafkasink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"regexp"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka"
+)
+
+// Config are the keys of a Kafka exporter block that concern the sink.
+type Config struct {
+	kafka.Settings         `mapstructure:",squash"`
+	kafka.ProducerSettings `mapstructure:",squash"`
+	Topic                  string `mapstructure:"topic" required:"true" doc:"topic of records that name none themselves"`
+}
+
+// DefaultConfig returns the values of keys that are not written.
+func DefaultConfig() Config {
+	return Config{Settings: kafka.DefaultSettings(), ProducerSettings: kafka.DefaultProducerSettings()}
+}
+
+// topicForm is Kafka's own rule for names of topics.
+var topicForm = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Validate reports values that cannot work. No connection key at all means the
+// project's default cluster.
+func (c *Config) Validate() []connector.Fault {
+	var faults []connector.Fault
+	if !c.Settings.IsZero() {
+		faults = c.Settings.Validate()
+	}
+	faults = append(faults, c.ProducerSettings.Validate()...)
+	if c.Topic != "" && (!topicForm.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
+		faults = append(faults, connector.Fault{Path: "topic", Message: "a topic's name is 1 to 249 letters, digits, dots, dashes and underscores"})
+	}
+	return faults
+}
+
+// New returns a sink with a connection of its own, which is made at the first
+// Write and closed with the sink. name is that of the block, for the log.
+func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (connector.Sink, error) {
+	cluster, err := kafka.NewCluster(name, cfg.Settings, log)
+	if err != nil {
+		return nil, err
+	}
+	producer, err := cluster.NewProducer(cfg.ProducerSettings, cfg.Topic, reg)
+	if err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	return &sink{Sink: producer, cluster: cluster}, nil
+}
+
+// sink closes its cluster with itself.
+type sink struct {
+	connector.Sink
+	cluster *kafka.Cluster
+}
+
+// Close implements connector.Sink.
+func (s *sink) Close(ctx context.Context) error {
+	return errors.Join(s.Sink.Close(ctx), s.cluster.Close())
+}
