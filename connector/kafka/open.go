@@ -30,6 +30,11 @@ func (c *Cluster) open(ctx context.Context) (sarama.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.openClient(ctx, cfg)
+}
+
+// openClient opens a client with the given configuration.
+func (c *Cluster) openClient(ctx context.Context, cfg *sarama.Config) (sarama.Client, error) {
 	addr, err := c.probe(ctx, c.settings.Servers())
 	if err != nil {
 		return nil, err

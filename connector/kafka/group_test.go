@@ -1,0 +1,224 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/headrace/headrace/connector"
+)
+
+// outside is an independent client to look at the broker with.
+func outside(t *testing.T, k *kfake.Cluster) *kgo.Client {
+	t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func fill(t *testing.T, c *kgo.Client, topic string, partitions, each int) {
+	t.Helper()
+	for p := range partitions {
+		for i := range each {
+			r := &kgo.Record{Topic: topic, Partition: int32(p), Key: []byte(fmt.Sprint(p)), Value: []byte(fmt.Sprint(i)),
+				Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}, Timestamp: time.UnixMilli(1_700_000_000_000)}
+			if err := c.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func committed(t *testing.T, c *kgo.Client, group, topic string) map[int32]int64 {
+	t.Helper()
+	offsets, err := kadm.NewClient(c).FetchOffsets(t.Context(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[int32]int64{}
+	for p, o := range offsets[topic] {
+		out[p] = o.At
+	}
+	return out
+}
+
+// collector is a Publisher that decides the fate of each record.
+type collector struct {
+	mu   sync.Mutex
+	seen []*connector.Message
+	fate func(n int, m *connector.Message) // acknowledges, now or later
+}
+
+func (c *collector) Publish(_ context.Context, batch []*connector.Message) error {
+	for _, m := range batch {
+		c.mu.Lock()
+		c.seen = append(c.seen, m)
+		n := len(c.seen)
+		c.mu.Unlock()
+		c.fate(n, m)
+	}
+	return nil
+}
+
+func (c *collector) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.seen)
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20s: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func run(t *testing.T, s connector.Source, out connector.Publisher) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, out) }()
+	var once sync.Once
+	var err error
+	stop = func() error {
+		once.Do(func() {
+			cancel()
+			select {
+			case err = <-done:
+			case <-time.After(30 * time.Second):
+				t.Error("Run did not end")
+			}
+		})
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+func TestGroupReadsAndCommitsWhatIsAcknowledged(t *testing.T) {
+	k := broker(t, kfake.SeedTopics(3, "orders"))
+	peer := outside(t, k)
+	fill(t, peer, "orders", 3, 50)
+	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	out := &collector{fate: func(_ int, m *connector.Message) { m.Finish(connector.Result{}) }}
+	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 7, Linger: 10 * time.Millisecond}), out)
+	until(t, "150 records", func() bool { return out.count() == 150 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	next := map[string]int{}
+	for _, m := range out.seen {
+		key := string(m.Key)
+		if string(m.Value) != fmt.Sprint(next[key]) || m.Seq != int64(next[key]) || m.Time.UnixMilli() != 1_700_000_000_000 || len(m.Headers) != 1 || m.Partition != connector.AnyPartition || m.Topic != "" {
+			t.Fatalf("record %+v, want number %d of partition %s", m, next[key], key)
+		}
+		next[key]++
+	}
+	for p, at := range committed(t, peer, "g", "orders") {
+		if at != 50 {
+			t.Errorf("partition %d is committed at %d, want 50", p, at)
+		}
+	}
+}
+
+func TestGroupNeverCommitsPastAGap(t *testing.T) {
+	k := broker(t, kfake.SeedTopics(1, "orders"))
+	peer := outside(t, k)
+	fill(t, peer, "orders", 1, 20)
+	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	held := make(chan *connector.Message, 1)
+	out := &collector{fate: func(_ int, m *connector.Message) {
+		if m.Seq == 5 {
+			held <- m // acknowledged last of all
+			return
+		}
+		m.Finish(connector.Result{})
+	}}
+	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 4, Linger: time.Millisecond}), out)
+	until(t, "20 records", func() bool { return out.count() == 20 })
+	until(t, "a commit up to the gap", func() bool { return committed(t, peer, "g", "orders")[0] == 5 })
+	(<-held).Finish(connector.Result{})
+	until(t, "a commit over the closed gap", func() bool { return committed(t, peer, "g", "orders")[0] == 20 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGroupReadsAFailedRecordAgain(t *testing.T) {
+	k := broker(t, kfake.SeedTopics(1, "orders"))
+	peer := outside(t, k)
+	fill(t, peer, "orders", 1, 10)
+	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	var mu sync.Mutex
+	fives := 0
+	out := &collector{fate: func(_ int, m *connector.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		if m.Seq == 5 {
+			if fives++; fives == 1 {
+				m.Finish(connector.Result{Outcome: connector.Failed, Err: connector.Errorf(connector.Unavailable, "down")})
+				return
+			}
+		}
+		m.Finish(connector.Result{})
+	}}
+	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 100, Linger: 10 * time.Millisecond}), out)
+	until(t, "the record again", func() bool { mu.Lock(); defer mu.Unlock(); return fives >= 2 })
+	until(t, "all committed", func() bool { return committed(t, peer, "g", "orders")[0] == 10 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGroupRunWaitsForAcknowledgements(t *testing.T) {
+	k := broker(t, kfake.SeedTopics(1, "orders"))
+	peer := outside(t, k)
+	fill(t, peer, "orders", 1, 3)
+	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	held := make(chan *connector.Message, 3)
+	out := &collector{fate: func(_ int, m *connector.Message) { held <- m }}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 3, Linger: time.Second}).Run(ctx, out)
+	}()
+	until(t, "3 records", func() bool { return out.count() == 3 })
+	cancel()
+	select {
+	case err := <-done:
+		t.Fatalf("Run returned %v with three records unacknowledged", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	for range 3 {
+		(<-held).Finish(connector.Result{})
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if at := committed(t, peer, "g", "orders")[0]; at != 3 {
+		t.Fatalf("committed at %d, want 3", at)
+	}
+}
+
+func TestGroupNamesWhatIsWrong(t *testing.T) {
+	k := broker(t, kfake.SeedTopics(1, "orders"))
+	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	start := time.Now()
+	err := c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"no-such-topic"}}).Run(t.Context(), &collector{})
+	if connector.KindOf(err) != connector.NotFound || time.Since(start) > 5*time.Second {
+		t.Fatalf("an unknown topic: %v after %s", err, time.Since(start))
+	}
+}

@@ -1,0 +1,109 @@
+// Package kafkasource reads Kafka topics as a member of a consumer group. The
+// group keeps the position: it moves only over records that the exporters have
+// acknowledged.
+package kafkasource
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/plugin"
+)
+
+// Config are the keys of a Kafka data_loader: Mage's, and topics for several.
+type Config struct {
+	kafka.Settings  `mapstructure:",squash"`
+	Topic           string   `mapstructure:"topic" doc:"topic to read"`
+	Topics          []string `mapstructure:"topics" doc:"topics to read, when there are several"`
+	ConsumerGroup   string   `mapstructure:"consumer_group" required:"true" doc:"consumer group that keeps the position"`
+	AutoOffsetReset string   `mapstructure:"auto_offset_reset" enum:"earliest,latest" doc:"where a new group starts; default latest as in Mage"`
+	BatchSize       int      `mapstructure:"batch_size" doc:"records per batch; default 100"`
+	TimeoutMS       int      `mapstructure:"timeout_ms" doc:"the longest a record waits for its batch to fill, in ms; default 500"`
+}
+
+// Mage's defaults.
+const (
+	defaultBatchSize = 100
+	defaultTimeoutMS = 500
+	maxBatchSize     = 100_000
+)
+
+// DefaultConfig returns the values of keys that are not written.
+func DefaultConfig() Config {
+	return Config{Settings: kafka.DefaultSettings(), AutoOffsetReset: kafka.OffsetLatest, BatchSize: defaultBatchSize, TimeoutMS: defaultTimeoutMS}
+}
+
+// topicForm is Kafka's own rule for names of topics.
+var topicForm = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Validate reports values that cannot work. No connection key at all means the
+// project's default cluster.
+func (c *Config) Validate() []connector.Fault {
+	var faults []connector.Fault
+	add := func(path, message string) {
+		faults = append(faults, connector.Fault{Path: path, Message: message})
+	}
+	if !c.Settings.IsZero() {
+		faults = c.Settings.Validate()
+	}
+	switch {
+	case c.Topic == "" && len(c.Topics) == 0:
+		add("topic", "is missing; name the topic, or several under topics")
+	case c.Topic != "" && len(c.Topics) > 0:
+		add("topics", "cannot be given together with topic; keep one of them")
+	}
+	for _, t := range c.topics() {
+		if !topicForm.MatchString(t) || t == "." || t == ".." {
+			add("topic", "a topic's name is 1 to 249 letters, digits, dots, dashes and underscores")
+		}
+	}
+	if c.ConsumerGroup == "" {
+		add("consumer_group", "is missing; the group keeps the position of what was read")
+	}
+	if c.initial() == "" {
+		add("auto_offset_reset", "must be earliest or latest")
+	}
+	if c.BatchSize < 0 || c.BatchSize > maxBatchSize {
+		add("batch_size", "must be between 1 and 100000 records")
+	}
+	if c.TimeoutMS < 0 || c.TimeoutMS > 600_000 {
+		add("timeout_ms", "must be between 0 and 600000 ms")
+	}
+	return faults
+}
+
+func (c *Config) topics() []string {
+	if len(c.Topics) > 0 {
+		return c.Topics
+	}
+	if c.Topic == "" {
+		return nil
+	}
+	return []string{c.Topic}
+}
+
+func (c *Config) initial() string {
+	switch strings.ToLower(c.AutoOffsetReset) {
+	case "earliest", "smallest":
+		return kafka.OffsetEarliest
+	case "", "latest", "largest":
+		return kafka.OffsetLatest
+	}
+	return ""
+}
+
+// New returns a source on the cluster, which stays the caller's to close. Keys,
+// values, headers and times of the records are kept; topic and partition are
+// not, so that the exporter's own rules decide where they go.
+func New(cluster *kafka.Cluster, cfg Config, env plugin.Env) (connector.Source, error) {
+	for _, f := range cfg.Validate() {
+		return nil, connector.Errorf(connector.Invalid, "kafka data_loader: %s: %s", f.Path, f.Message)
+	}
+	return cluster.NewGroupSource(kafka.GroupConfig{
+		Group: cfg.ConsumerGroup, Topics: cfg.topics(), Initial: cfg.initial(),
+		BatchSize: cfg.BatchSize, Linger: time.Duration(cfg.TimeoutMS) * time.Millisecond, Log: env.Log,
+	}), nil
+}
