@@ -36,4 +36,4 @@ examples: build ## every example loads
 	bin/headrace validate examples
 
 soak: build ## an hour (SOAK) of exports to three brokers that are killed, frozen and restarted
-	HEADRACE_SOAK=$(SOAK) go test -tags integration -count=1 -timeout 0 -v -run '^TestSoak$$' ./test
+	HEADRACE_SOAK=$(SOAK) go test -tags integration -count=1 -timeout 0 -v -run '^TestBrokerFaults$$' ./test
