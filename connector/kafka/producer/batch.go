@@ -56,6 +56,7 @@ type batch struct {
 	request  *request // that it is in flight with
 
 	attempts  int
+	agains    int   // answers that are retried only so often
 	ambiguous bool  // an attempt may have been stored without us knowing
 	lost      bool  // the last answer said that the sequence does not fit
 	renew     bool  // and that the producer id must be renewed

@@ -49,6 +49,26 @@ type sequence struct {
 	ackID    int64
 	ackEpoch int16
 	acked    int64 // highest sequence stored in ackEpoch; -1 none
+	ackedAt  int64 // clock of that
+}
+
+// stateTrust is how long after an acknowledgement the broker surely keeps what
+// it knows of a producer (producer.id.expiration.ms is a day by default).
+const stateTrust = int64(5 * time.Minute)
+
+// confirmed reports whether the broker knows the sequence of b's epoch. A
+// partition without such state accepts any first sequence number: were two
+// batches in flight then, the second could be stored without the first
+// (KAFKA-15591). So the first batch of an epoch goes alone.
+func (s *sequence) confirmed(b *batch, now int64) bool {
+	id, epoch := b.id, b.epoch
+	if !b.stamped {
+		if s.bump {
+			return false
+		}
+		id, epoch = s.id, s.epoch
+	}
+	return s.acked >= 0 && s.ackID == id && s.ackEpoch == epoch && now-s.ackedAt < stateTrust
 }
 
 func newPartition(t *topic, id int32) *partition {
@@ -188,8 +208,12 @@ func (p *partition) waits(c *conn, now int64, idle bool) int64 {
 		if !p.seq.known && !p.identify() {
 			return never
 		}
-		if p.seq.bump && !p.pending[p.next].stamped && p.next > 0 {
+		b := p.pending[p.next]
+		if p.seq.bump && !b.stamped && p.next > 0 {
 			return never // what is older must end in the old epoch first
+		}
+		if p.inflight > 0 && !p.seq.confirmed(b, now) {
+			return never
 		}
 		if prod.txn != nil && !prod.txn.joined(p) {
 			return never

@@ -37,8 +37,10 @@ func (p *partition) complete(b *batch, a answer, now int64, out []*batch) []*bat
 		b.ambiguous = b.ambiguous || a.act.ambiguous()
 	}
 	act := a.act
-	if act == again && b.attempts >= mostAgain {
-		act = refused
+	if act == again {
+		if b.agains++; b.agains >= mostAgain {
+			act = refused
+		}
 	}
 	if prod.txn != nil {
 		act = prod.txn.judge(act)
@@ -105,6 +107,7 @@ func (p *partition) note(b *batch) {
 			s.ackID, s.ackEpoch, s.acked = b.id, b.epoch, -1
 		}
 		s.acked = max(s.acked, b.seq)
+		s.ackedAt = p.t.p.clock()
 	}
 	if full := p.t.p.cfg.BatchBytes; p.limit < full {
 		p.limit = min(full, p.limit+p.limit/32+1) // sizes may be allowed again
