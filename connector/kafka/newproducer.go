@@ -12,7 +12,8 @@ import (
 )
 
 // NewProducer returns a sink for the cluster; topic is that of messages
-// without one. Its Write may be called concurrently. The cluster is opened at
+// without one. Its Write may be called concurrently. With transactional each
+// Write is a transaction of its own. The cluster is opened at
 // the first Write; while it cannot be, every record is reported with the
 // reason within openTimeout. reg may be nil. Close the sink before the cluster.
 func (c *Cluster) NewProducer(ps ProducerSettings, topic string, reg prometheus.Registerer) (connector.Sink, error) {
@@ -30,7 +31,7 @@ type lazyProducer struct {
 	registerer prometheus.Registerer
 
 	mu     sync.RWMutex
-	made   *producer.Producer
+	made   connector.Sink
 	closed bool
 }
 
@@ -42,18 +43,14 @@ func (l *lazyProducer) Write(ctx context.Context, batch []*connector.Message, do
 	if p == nil {
 		var err error
 		if p, err = l.open(ctx); err != nil {
-			results := make([]connector.Result, len(batch))
-			for i := range results {
-				results[i] = connector.Result{Offset: -1, Err: err}
-			}
-			done(results)
+			done(failed(len(batch), err))
 			return
 		}
 	}
 	p.Write(ctx, batch, done)
 }
 
-func (l *lazyProducer) open(ctx context.Context) (*producer.Producer, error) {
+func (l *lazyProducer) open(ctx context.Context) (connector.Sink, error) {
 	client, err := l.cluster.Client(ctx)
 	if err != nil {
 		return nil, err
@@ -68,8 +65,15 @@ func (l *lazyProducer) open(ctx context.Context) (*producer.Producer, error) {
 	}
 	cfg := l.settings.config(producer.DefaultConfig(client, l.topic))
 	cfg.Registerer, cfg.Log = l.registerer, l.cluster.log
-	l.made, err = producer.New(cfg)
-	return l.made, err
+	p, err := producer.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	l.made = p
+	if l.settings.Transactional {
+		l.made = &transactional{p: p}
+	}
+	return l.made, nil
 }
 
 // Close implements connector.Sink.

@@ -1,0 +1,98 @@
+package kafkasource
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/plugin"
+)
+
+func TestSourceReadsSeveralTopics(t *testing.T) {
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	peer, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	for _, topic := range []string{"a", "b"} {
+		if err := peer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(topic)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := DefaultConfig()
+	cfg.BootstrapServer, cfg.Topics, cfg.ConsumerGroup, cfg.AutoOffsetReset = k.ListenAddrs(), []string{"a", "b"}, "g", "earliest"
+	cluster, err := kafka.NewCluster("c", cfg.Settings, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cluster.Close() }()
+	source, err := New(cluster, cfg, plugin.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	seen := make(chan string, 10)
+	go func() {
+		got := map[string]bool{}
+		for v := range seen {
+			if got[v] = true; len(got) == 2 {
+				cancel()
+			}
+		}
+	}()
+	err = source.Run(ctx, connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+		for _, m := range batch {
+			seen <- string(m.Value)
+			m.Finish(connector.Result{})
+		}
+		return nil
+	}))
+	close(seen)
+	if err != nil || ctx.Err() != context.Canceled {
+		t.Fatalf("%v; both records must come before the time is over (%v)", err, ctx.Err())
+	}
+}
+
+func TestConfigFaults(t *testing.T) {
+	ok := func() Config {
+		c := DefaultConfig()
+		c.Topic, c.ConsumerGroup, c.BootstrapServer = "t", "g", []string{"b:9092"}
+		return c
+	}
+	for _, tc := range []struct {
+		name, path string
+		edit       func(*Config)
+	}{
+		{"right", "", func(*Config) {}},
+		{"the project's cluster", "", func(c *Config) { c.BootstrapServer = nil }},
+		{"no topic", "topic", func(c *Config) { c.Topic = "" }},
+		{"topic and topics", "topics", func(c *Config) { c.Topics = []string{"u"} }},
+		{"name of a topic", "topic", func(c *Config) { c.Topic = "a/b" }},
+		{"no group", "consumer_group", func(c *Config) { c.ConsumerGroup = "" }},
+		{"none", "auto_offset_reset", func(c *Config) { c.AutoOffsetReset = "none" }},
+		{"smallest", "", func(c *Config) { c.AutoOffsetReset = "smallest" }},
+		{"batch", "batch_size", func(c *Config) { c.BatchSize = -1 }},
+		{"timeout", "timeout_ms", func(c *Config) { c.TimeoutMS = -1 }},
+		{"protocol", "security_protocol", func(c *Config) { c.SecurityProtocol = "TLS1" }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := ok()
+			tc.edit(&c)
+			got := c.Validate()
+			if tc.path == "" && len(got) > 0 || tc.path != "" && (len(got) != 1 || got[0].Path != tc.path) {
+				t.Fatalf("%+v, want %q", got, tc.path)
+			}
+		})
+	}
+}
