@@ -178,6 +178,34 @@ func TestLags(t *testing.T) {
 	}
 }
 
+// TestLagEndsAtOpenTransactions: what a read_committed consumer cannot read yet
+// it is not behind on.
+func TestLagEndsAtOpenTransactions(t *testing.T) {
+	a, k := newAdmin(t, kfake.SeedTopics(1, "t"))
+	write(t, k, map[int32]int{0: 2})
+	commit(t, a, "g", map[int32]int64{0: 0})
+	txn, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.TransactionalID("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer txn.Close()
+	if err := txn.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := txn.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("x")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Lags(t.Context(), "g"); err != nil || len(got) != 1 || got[0].End != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := a.Offsets(t.Context(), "t", 0); err != nil || got.Latest != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := txn.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLagOfOwnedPartition(t *testing.T) {
 	a, k := newAdmin(t, kfake.SeedTopics(2, "t"))
 	write(t, k, map[int32]int{0: 2})

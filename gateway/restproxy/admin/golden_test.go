@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // step is one call whose whole answer is kept in testdata/NAME.golden.
@@ -67,6 +68,36 @@ func TestGoldenPartitions(t *testing.T) {
 		{"reassignments_unknown_topic", "GET", "./topics/none/partitions/-/reassignment", ""},
 		{"reassignments_none", "GET", "./topics/t/partitions/0/reassignment", ""},
 		{"records_delete", "DELETE", "./topics/t/partitions/0/records?before_offset=2", ""},
+	})
+}
+
+// TestGoldenReassignments has a broker that says a move is under way, as the
+// one in this process ends them at once.
+func TestGoldenReassignments(t *testing.T) {
+	p := newProxy(t)
+	p.create(topicT)
+	p.kafka.ControlKey(int16(kmsg.ListPartitionReassignments), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		p.kafka.KeepControl()
+		resp := req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
+		for _, asked := range req.(*kmsg.ListPartitionReassignmentsRequest).Topics {
+			topic := kmsg.NewListPartitionReassignmentsResponseTopic()
+			topic.Topic = asked.Topic
+			for _, id := range []int32{1, 0} {
+				move := kmsg.NewListPartitionReassignmentsResponseTopicPartition()
+				move.Partition, move.Replicas, move.AddingReplicas = id, []int32{id, id + 1, 2}, []int32{2}
+				if id == 1 {
+					move.RemovingReplicas = []int32{0}
+				}
+				topic.Partitions = append(topic.Partitions, move)
+			}
+			resp.Topics = append(resp.Topics, topic)
+		}
+		return resp, nil, true
+	})
+	p.run(t, []step{
+		{"reassignments_all_moving", "GET", "./topics/-/partitions/-/reassignment", ""},
+		{"reassignments_topic_moving", "GET", "./topics/t/partitions/-/reassignment", ""},
+		{"reassignments_get", "GET", "./topics/t/partitions/1/reassignment", ""},
 	})
 }
 
