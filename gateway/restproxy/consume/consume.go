@@ -1,0 +1,156 @@
+// Package consume is the reading half of the Kafka REST Proxy: the consumers
+// of v2, whose state lives here until they are deleted or idle for too long,
+// and reads of v3 that need no state at all.
+package consume
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/connector/kafka/reader"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+)
+
+// Config bounds the endpoints. Zero values mean the defaults, which are those
+// of the original.
+type Config struct {
+	// Route returns the reader of a cluster: id is the cluster id of a v3
+	// path, "" for v2 and so for the default cluster.
+	Route func(ctx context.Context, id string) (*reader.Reader, error)
+	// Links say what base_uri and the links of answers begin with.
+	Links wire.LinkOptions
+	// ID is part of automatic instance names (id).
+	ID string
+	// InstanceTimeout closes a consumer without a call
+	// (consumer.instance.timeout.ms, 5 min).
+	InstanceTimeout time.Duration
+	// RequestTimeout is the longest wait of a read
+	// (consumer.request.timeout.ms, 1 s).
+	RequestTimeout time.Duration
+	// MaxBytes bounds the keys and values of an answer
+	// (consumer.request.max.bytes, 64 MiB).
+	MaxBytes int
+	// MinBytes lets a read return early (fetch.min.bytes); nil is -1, which
+	// waits the whole time.
+	MinBytes *int
+	// MaxInstances bounds the consumers that exist at once (10000).
+	MaxInstances int
+	// Decoder reads the formats with a Schema Registry; nil refuses them.
+	Decoder Decoder
+}
+
+// Decoder turns bytes in a Schema Registry's wire format into JSON. It is safe
+// for concurrent use.
+type Decoder interface {
+	Decode(ctx context.Context, data []byte) (json []byte, err error)
+}
+
+func (c Config) withDefaults() Config {
+	if c.InstanceTimeout <= 0 {
+		c.InstanceTimeout = 5 * time.Minute
+	}
+	if c.RequestTimeout <= 0 {
+		c.RequestTimeout = time.Second
+	}
+	if c.MaxBytes <= 0 {
+		c.MaxBytes = 64 << 20
+	}
+	if c.MinBytes == nil {
+		wait := -1
+		c.MinBytes = &wait
+	}
+	if c.MaxInstances <= 0 {
+		c.MaxInstances = 10_000
+	}
+	return c
+}
+
+// Handler serves the endpoints and owns the consumers that clients made.
+type Handler struct {
+	cfg Config
+
+	mu        sync.Mutex
+	instances map[instanceKey]*instance
+	closed    bool
+	closing   sync.WaitGroup
+}
+
+// New returns a Handler; cfg.Route is required.
+func New(cfg Config) *Handler {
+	return &Handler{cfg: cfg.withDefaults(), instances: map[instanceKey]*instance{}}
+}
+
+// Mux is what handlers are mounted on: *http.ServeMux.
+type Mux interface {
+	Handle(pattern string, h http.Handler)
+}
+
+// RegisterV2 mounts the consumer endpoints.
+func (h *Handler) RegisterV2(mux Mux) {
+	const one = "/consumers/{group}/instances/{instance}"
+	for pattern, f := range map[string]http.HandlerFunc{
+		"POST /consumers/{group}":              h.create,
+		"DELETE " + one:                        h.with(h.remove),
+		"POST " + one + "/subscription":        h.with(h.subscribe),
+		"GET " + one + "/subscription":         h.with(h.subscription),
+		"DELETE " + one + "/subscription":      h.with(h.unsubscribe),
+		"POST " + one + "/assignments":         h.with(h.assign),
+		"GET " + one + "/assignments":          h.with(h.assignments),
+		"POST " + one + "/positions":           h.with(h.seek),
+		"POST " + one + "/positions/beginning": h.with(h.seekTo(reader.Earliest)),
+		"POST " + one + "/positions/end":       h.with(h.seekTo(reader.Latest)),
+		"GET " + one + "/records":              h.with(h.records),
+		"POST " + one + "/offsets":             h.with(h.commit),
+		"GET " + one + "/offsets":              h.with(h.committed),
+	} {
+		both(mux, pattern, f)
+	}
+}
+
+// RegisterV3 mounts the stateless read under prefix.
+func (h *Handler) RegisterV3(mux Mux, prefix string) {
+	both(mux, "GET "+prefix+"/v3/clusters/{cluster}/topics/{topic}/partitions/{partition}/records", h.read)
+}
+
+// both mounts the path with and without a slash at its end.
+func both(mux Mux, pattern string, f http.HandlerFunc) {
+	mux.Handle(pattern, f)
+	mux.Handle(pattern+"/{$}", f)
+}
+
+// Close closes all consumers: positions are stored where that is automatic,
+// and their groups are left. It waits for them within ctx.
+func (h *Handler) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	all := h.instances
+	h.instances = map[instanceKey]*instance{}
+	for _, in := range all {
+		h.closing.Add(1)
+		go func() {
+			defer h.closing.Done()
+			in.close(ctx)
+		}()
+	}
+	h.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		h.closing.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Instances is the number of consumers that exist now.
+func (h *Handler) Instances() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.instances)
+}

@@ -1,0 +1,307 @@
+package consume
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/connector/kafka/reader"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+)
+
+type instanceKey struct{ group, name string }
+
+// instance is one consumer of a client.
+type instance struct {
+	key      instanceKey
+	consumer *reader.Consumer
+	format   string
+	timeout  time.Duration
+	minBytes int
+
+	calls sync.Mutex // serialises everything but reads, which wait for each other by themselves
+
+	mu    sync.Mutex
+	busy  int // calls under way: it does not expire within one
+	timer *time.Timer
+	gone  bool
+}
+
+func (in *instance) close(ctx context.Context) {
+	in.mu.Lock()
+	in.gone = true
+	in.timer.Stop()
+	in.mu.Unlock()
+	_ = in.consumer.Close(ctx) // what was not stored comes again; there is nobody to tell
+}
+
+// createRequest is the body of a create. Like the original it takes text for
+// numbers and booleans.
+type createRequest struct {
+	Name       string     `json:"name"`
+	ID         string     `json:"id"`
+	Format     string     `json:"format"`
+	Reset      string     `json:"auto.offset.reset"`
+	AutoCommit *wire.Text `json:"auto.commit.enable"`
+	MinBytes   *wire.Int  `json:"fetch.min.bytes"`
+	MinBytes2  *wire.Int  `json:"responseMinBytes"`
+	Timeout    *wire.Int  `json:"consumer.request.timeout.ms"`
+	Timeout2   *wire.Int  `json:"requestWaitMs"`
+}
+
+type createAnswer struct {
+	InstanceID string `json:"instance_id"`
+	BaseURI    string `json:"base_uri"`
+}
+
+// maxMinBytes is the largest fetch.min.bytes.
+const maxMinBytes = 10_000_000
+
+// maxTimeout bounds consumer.request.timeout.ms.
+const maxTimeout = 10 * time.Minute
+
+func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
+	answer, err := h.createInstance(r)
+	if err != nil {
+		wire.WriteError(w, r, err)
+		return
+	}
+	wire.WriteJSON(w, r, http.StatusOK, wire.V2, answer)
+}
+
+func (h *Handler) createInstance(r *http.Request) (any, error) {
+	if err := negotiate(r); err != nil {
+		return nil, err
+	}
+	var req createRequest
+	if err := wire.DecodeBody(r, &req, nil); err != nil {
+		return nil, err
+	}
+	in, cfg, err := h.prepare(&req)
+	if err != nil {
+		return nil, err
+	}
+	in.key.group, cfg.Group = r.PathValue("group"), r.PathValue("group")
+	source, err := h.cfg.Route(r.Context(), "")
+	if err != nil {
+		return nil, err
+	}
+	in.consumer = source.NewConsumer(cfg)
+	if err := h.add(in); err != nil {
+		return nil, err
+	}
+	return createAnswer{in.key.name, wire.BaseURL(r, h.cfg.Links) + "/consumers/" + in.key.group + "/instances/" + in.key.name}, nil
+}
+
+func (h *Handler) prepare(req *createRequest) (*instance, reader.ConsumerConfig, error) {
+	cfg := reader.ConsumerConfig{AutoCommit: true, Reset: reader.Reset(req.Reset)}
+	in := &instance{format: strings.ToLower(req.Format), timeout: h.cfg.RequestTimeout, minBytes: *h.cfg.MinBytes}
+	refuse := func(code int, format string, args ...any) (*instance, reader.ConsumerConfig, error) {
+		return nil, cfg, wire.Errorf(code, format, args...)
+	}
+	if in.format == "" {
+		in.format = formatBinary
+	}
+	if !slices.Contains(formats, in.format) {
+		return refuse(http.StatusUnprocessableEntity, "Invalid format type.")
+	}
+	if hasSchema(in.format) && h.cfg.Decoder == nil {
+		return refuse(wire.CodePayload, "Payload error. Schema Registry must be configured when using schemas.")
+	}
+	switch cfg.Reset {
+	case "", reader.ResetEarliest, reader.ResetLatest, reader.ResetNone:
+	default:
+		return refuse(wire.CodeConsumerConfig, "Invalid consumer configuration: auto.offset.reset must be earliest, latest or none")
+	}
+	if req.AutoCommit != nil && *req.AutoCommit != "" {
+		on, err := strconv.ParseBool(strings.ToLower(string(*req.AutoCommit)))
+		if err != nil {
+			return refuse(wire.CodeConsumerConfig, "Invalid consumer configuration: auto.commit.enable must be true or false")
+		}
+		cfg.AutoCommit = on
+	}
+	if n := either(req.MinBytes, req.MinBytes2); n != nil {
+		if *n < -1 || *n > maxMinBytes {
+			return refuse(wire.CodeConsumerConfigRange, "Invalid consumer configuration: fetch.min.bytes must be between -1 and %d", maxMinBytes)
+		}
+		in.minBytes = int(*n)
+	}
+	if n := either(req.Timeout, req.Timeout2); n != nil {
+		if *n < 0 || int64(*n) > maxTimeout.Milliseconds() {
+			return refuse(wire.CodeConsumerConfig, "Invalid consumer configuration: consumer.request.timeout.ms must be between 0 and %d", maxTimeout.Milliseconds())
+		}
+		in.timeout = time.Duration(*n) * time.Millisecond
+	}
+	if in.key.name = req.Name; req.ID != "" {
+		in.key.name = req.ID
+	}
+	if in.key.name == "" {
+		in.key.name = "rest-consumer-"
+		if h.cfg.ID != "" {
+			in.key.name += h.cfg.ID + "-"
+		}
+		in.key.name += uuid()
+	}
+	return in, cfg, nil
+}
+
+func either(a, b *wire.Int) *wire.Int {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// uuid returns a random UUID (RFC 9562, version 4).
+func uuid() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (h *Handler) add(in *instance) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return wire.Errorf(http.StatusServiceUnavailable, "the server is stopping")
+	case h.instances[in.key] != nil:
+		return wire.Errorf(wire.CodeConsumerExists, "Consumer with specified consumer ID already exists in the specified consumer group.")
+	case len(h.instances) >= h.cfg.MaxInstances:
+		return wire.Errorf(http.StatusServiceUnavailable, "there are %d consumer instances already; delete some", len(h.instances))
+	}
+	in.timer = time.AfterFunc(h.cfg.InstanceTimeout, func() { h.expire(in) })
+	h.instances[in.key] = in
+	return nil
+}
+
+// expire closes an instance that had no call for too long.
+func (h *Handler) expire(in *instance) {
+	in.mu.Lock()
+	if in.busy > 0 || in.gone {
+		in.mu.Unlock()
+		return // the end of the call starts the timer anew
+	}
+	in.gone = true
+	in.mu.Unlock()
+	if h.drop(in) {
+		defer h.closing.Done()
+		in.close(context.Background())
+	}
+}
+
+// drop takes an instance off the list; true means that the caller closes it
+// and then counts it as closed.
+func (h *Handler) drop(in *instance) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.instances[in.key] != in {
+		return false
+	}
+	delete(h.instances, in.key)
+	h.closing.Add(1)
+	return true
+}
+
+func errNoInstance() error {
+	return wire.Errorf(wire.CodeConsumerNotFound, "Consumer instance not found.")
+}
+
+// call is what a method of an instance does; nil as its answer is a 204.
+type call func(w http.ResponseWriter, r *http.Request, in *instance) (answer any, err error)
+
+// answered is the answer of a call that wrote it by itself.
+type answered struct{}
+
+// with finds the instance, keeps it alive during the call and answers.
+func (h *Handler) with(f call) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		in := h.instances[instanceKey{r.PathValue("group"), r.PathValue("instance")}]
+		h.mu.Unlock()
+		if in == nil || !in.enter() {
+			wire.WriteError(w, r, errNoInstance())
+			return
+		}
+		answer, err := f(w, r, in)
+		in.leave(h.cfg.InstanceTimeout)
+		switch _, done := answer.(answered); {
+		case err != nil:
+			wire.WriteError(w, r, in.explain(err))
+		case done:
+		case answer == nil:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			wire.WriteJSON(w, r, http.StatusOK, wire.V2, answer)
+		}
+	}
+}
+
+func (in *instance) enter() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.gone {
+		return false
+	}
+	in.busy++
+	return true
+}
+
+func (in *instance) leave(timeout time.Duration) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.busy--
+	if !in.gone {
+		in.timer.Reset(timeout)
+	}
+}
+
+// explain turns the reader's errors into the proxy's.
+func (in *instance) explain(err error) error {
+	in.mu.Lock()
+	gone := in.gone
+	in.mu.Unlock()
+	switch {
+	case gone && errors.Is(err, reader.ErrNothingToRead):
+		return errNoInstance() // it was deleted while the call was under way
+	case errors.Is(err, reader.ErrIllegalState):
+		return wire.Errorf(wire.CodeIllegalState, "Illegal state: %s", strings.TrimPrefix(err.Error(), reader.ErrIllegalState.Error()+": "))
+	case errors.Is(err, reader.ErrNothingToRead):
+		return wire.Errorf(http.StatusInternalServerError, "Internal Server Error")
+	default:
+		return err
+	}
+}
+
+func (h *Handler) remove(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
+	if !h.drop(in) {
+		return nil, errNoInstance()
+	}
+	defer h.closing.Done()
+	in.close(context.WithoutCancel(r.Context()))
+	return nil, nil
+}
+
+// negotiate checks the media types of a request that is answered as v2 JSON.
+func negotiate(r *http.Request) error {
+	mediaType, _, ok := wire.ContentType(r)
+	if !ok || mediaType != "" && mediaType != wire.V2 && mediaType != wire.JSON && formatOf(mediaType) == "" {
+		return wire.UnsupportedMediaType()
+	}
+	offered := []string{wire.V2, wire.JSON}
+	for _, f := range formats {
+		offered = append(offered, mediaTypeOf(f))
+	}
+	if _, ok := wire.Accepts(r, offered...); !ok {
+		return wire.NotAcceptable()
+	}
+	return nil
+}
