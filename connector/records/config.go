@@ -5,7 +5,8 @@ package records
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec"
@@ -21,7 +22,7 @@ const (
 // Config are the keys about records that every byte source has.
 type Config struct {
 	Format         string             `mapstructure:"format" enum:"ndjson,csv,text" doc:"how the input is divided into records"`
-	MaxRecordBytes connector.ByteSize `mapstructure:"max_record_bytes" doc:"largest record; a larger one goes to the dead letters, cut to this size"`
+	MaxRecordBytes connector.ByteSize `mapstructure:"max_record_bytes" doc:"largest record; of a larger one the first 64KiB go to the dead letters"`
 	Envelope       string             `mapstructure:"envelope" enum:"strict,loose" doc:"strict: a map is a message when its only keys are data and metadata; loose: Mage's rule, when it has a key data"`
 	NullAs         string             `mapstructure:"null_as" enum:"tombstone,json" doc:"what a data of null with a key becomes"`
 	Header         bool               `mapstructure:"header" doc:"csv: the first row of each file names the columns"`
@@ -56,18 +57,15 @@ func (c *Config) Validate() []connector.Fault {
 	if !c.Header && c.Format == CSV && len(c.Columns) == 0 {
 		fault("columns", "csv without a header needs the names of its columns")
 	}
-	columns := make([]string, 0, len(c.Types))
-	for name := range c.Types {
-		columns = append(columns, name)
-	}
-	sort.Strings(columns)
-	for _, name := range columns {
+	for _, name := range sortedKeys(c.Types) {
 		if _, ok := codec.ParseType(c.Types[name]); !ok {
 			fault("types."+name, "unknown type; use string, int, float, bool or auto")
 		}
 	}
 	return faults
 }
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (c *Config) envelope() codec.Envelope {
 	return codec.Envelope{Loose: c.Envelope == "loose", NullAsJSON: c.NullAs == "json"}

@@ -2,183 +2,214 @@ package records
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
+	"strings"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec"
 )
 
-// rowsPerBatch bounds the rows of a batch; blockBytes bounds their bytes.
-const rowsPerBatch = 1000
-
-// rowReader makes batches of JSON objects from CSV rows.
-type rowReader struct {
-	cfg    *Config
-	stream Stream
-	bound  *boundedReader
-	csv    *csv.Reader
-	row    *codec.Row
-	pos    Position
-	ends   []int // of the objects in the block
+// rows is CSV as RFC 4180 has it, with what is common beside: any delimiter,
+// line ends without a carriage return, blank lines, and a quote that stands
+// inside a field which does not begin with one. A row becomes a JSON object.
+type rows struct {
+	cfg       *Config
+	delimiter []byte
+	named     func([]string)
+	row       *codec.Row // nil until the columns are known
+	names     int        // bytes of them, and of what JSON adds
+	fields    []string
+	plain     []byte // the fields of a row with quotes, without them
+	ends      []int
 }
 
-func (c *Config) publishRows(t *Tracker, s Stream, out connector.Publisher) error {
-	r := &rowReader{cfg: c, stream: s, pos: s.Start, bound: &boundedReader{src: s.Src, limit: int64(c.MaxRecordBytes) + blockBytes}}
-	r.csv = csv.NewReader(r.bound)
-	r.csv.Comma = []rune(c.Delimiter)[0]
-	r.csv.ReuseRecord = true
-	r.csv.FieldsPerRecord = -1
-	if end, err := r.header(); end || err != nil {
-		return err
+var (
+	errOpenQuote  = errors.New("a quote is not closed")
+	errAfterQuote = errors.New("something follows a closing quote; a quote inside a quoted field is written twice")
+)
+
+func newRows(cfg *Config, header []string, named func([]string)) (*rows, error) {
+	r := &rows{cfg: cfg, delimiter: []byte(cfg.Delimiter), named: named}
+	switch {
+	case !cfg.Header:
+		return r, r.setColumns(cfg.Columns)
+	case header != nil:
+		return r, r.setColumns(header)
 	}
-	for t.ctx.Err() == nil {
-		b := t.batch()
-		end, err := r.fill(b)
-		if perr := t.publish(out, b, r.pos); perr != nil {
-			return perr
-		}
-		if err != nil {
-			return err
-		}
-		if end {
-			return nil
+	return r, nil
+}
+
+// setColumns checks the names and fixes the types.
+func (r *rows) setColumns(names []string) error {
+	for i, n := range names {
+		if slices.Contains(names[:i], n) {
+			return fmt.Errorf("column %q is there twice", n)
 		}
 	}
+	for _, n := range sortedKeys(r.cfg.Types) {
+		if !slices.Contains(names, n) {
+			return fmt.Errorf("types names column %q, which is not there", n)
+		}
+	}
+	r.names = 2
+	for _, n := range names {
+		r.names += len(n) + len(`"":"",`)
+	}
+	if r.named != nil {
+		r.named(names)
+	}
+	r.row = codec.NewRow(names, func(name string) codec.Type {
+		text, ok := r.cfg.Types[name]
+		if !ok {
+			text = r.cfg.DefaultType
+		}
+		t, _ := codec.ParseType(text) // checked by Validate
+		return t
+	}, r.cfg.NullValues)
 	return nil
 }
 
-// header finds the names of the columns: from the file's first row, from a
-// stream that starts behind it, or from the configuration.
-func (r *rowReader) header() (end bool, err error) {
-	names := r.cfg.Columns
-	switch {
-	case r.cfg.Header && r.stream.Header != nil:
-		names = r.stream.Header
-	case r.cfg.Header:
-		first, err := r.csv.Read()
-		if err == io.EOF {
-			return true, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("%s:1: read the header: %w", r.stream.Name, streamError(err))
-		}
-		first[0] = string(bytes.TrimPrefix([]byte(first[0]), []byte("\xef\xbb\xbf"))) // a byte order mark
-		names = append([]string(nil), first...)
-		r.advance()
+func (*rows) copies() bool    { return true }
+func (r *rows) overhead() int { return r.names }
+func (r *rows) ready() bool   { return r.row != nil }
+
+func (*rows) lines(record []byte) int64 {
+	if n := bytes.Count(record, []byte("\n")); n > 0 {
+		return int64(n)
 	}
-	seen := map[string]bool{}
-	for _, n := range names {
-		if seen[n] {
-			return false, connector.Errorf(connector.Invalid, "%s:1: column %q is there twice", r.stream.Name, n)
-		}
-		seen[n] = true
-	}
-	for n := range r.cfg.Types {
-		if !seen[n] {
-			return false, connector.Errorf(connector.Invalid, "%s: types names column %q, which is not there", r.stream.Name, n)
-		}
-	}
-	if r.stream.Named != nil {
-		r.stream.Named(names)
-	}
-	r.row = codec.NewRow(names, func(name string) codec.Type {
-		if t, ok := r.cfg.Types[name]; ok {
-			parsed, _ := codec.ParseType(t) // checked by Validate
-			return parsed
-		}
-		parsed, _ := codec.ParseType(r.cfg.DefaultType)
-		return parsed
-	}, r.cfg.NullValues)
-	return false, nil
+	return 1 // the last, without a line end
 }
 
-func (r *rowReader) advance() {
-	r.pos.Offset = r.stream.Start.Offset + r.csv.InputOffset()
-	r.pos.Line++
+func (r *rows) cut(data []byte, final bool) (int, error) {
+	end := cutLine(data, final) // behind the first line end at or after at
+	if end == 0 || bytes.IndexByte(data[:end], '"') < 0 {
+		return end, nil
+	}
+	for at := 0; ; {
+		if at < len(data) && data[at] == '"' {
+			closed, err := closingQuote(data, at, r.delimiter, final)
+			switch {
+			case err != nil:
+				return closed + cutLine(data[closed:], true), err
+			case closed == 0 && final:
+				// Most likely it is this line that is wrong, and not all behind it.
+				return at + cutLine(data[at:], true), errOpenQuote
+			case closed == 0:
+				return 0, nil
+			}
+			if at = closed; at >= end {
+				n := cutLine(data[at:], final)
+				if n == 0 && !final {
+					return 0, nil
+				}
+				end = at + n
+			}
+		}
+		i := bytes.Index(data[at:end], r.delimiter)
+		if i < 0 {
+			return end, nil
+		}
+		at += i + len(r.delimiter)
+	}
 }
 
-// fill reads rows into one batch. An error is that of the stream.
-func (r *rowReader) fill(b *batch) (end bool, err error) {
-	b.block, r.ends = b.block[:0], r.ends[:0]
-	for len(b.slab) < rowsPerBatch && len(b.block) < blockBytes {
-		r.bound.reset()
-		fields, err := r.csv.Read()
-		if err == io.EOF {
-			end = true
+// closingQuote returns the place behind the quoted field that begins at at; 0
+// when data ends before it is known. With an error it is the place of that.
+func closingQuote(data []byte, at int, delimiter []byte, final bool) (int, error) {
+	for at++; ; {
+		i := bytes.IndexByte(data[at:], '"')
+		if i < 0 {
+			return 0, nil
+		}
+		at += i + 1
+		rest := data[at:]
+		switch {
+		case len(rest) == 0 && final:
+			return at, nil
+		case len(rest) < 2+len(delimiter) && !final:
+			return 0, nil // what follows may not be read yet
+		case rest[0] == '"':
+			at++
+		case rest[0] == '\n', bytes.HasPrefix(rest, delimiter), bytes.HasPrefix(rest, []byte("\r\n")), final && string(rest) == "\r":
+			return at, nil
+		default:
+			return at, errAfterQuote
+		}
+	}
+}
+
+func (r *rows) decode(record []byte, m *connector.Message, b *batch) (keep bool, err error) {
+	if record = withoutLineEnd(record); len(record) == 0 {
+		return false, nil
+	}
+	r.split(record)
+	if r.row == nil {
+		if err := r.setColumns(slices.Clone(r.fields)); err != nil {
+			return false, err
+		}
+		return false, nil
+	}
+	from := len(b.block)
+	if b.block, err = r.row.Append(b.block, r.fields); err != nil {
+		return true, err
+	}
+	m.Value = b.block[from:len(b.block):len(b.block)]
+	return true, nil
+}
+
+// split sets r.fields to the fields of a checked record. They share one string.
+func (r *rows) split(record []byte) {
+	r.fields = r.fields[:0]
+	if bytes.IndexByte(record, '"') < 0 {
+		text, delimiter := string(record), r.cfg.Delimiter
+		for {
+			i := strings.Index(text, delimiter)
+			if i < 0 {
+				r.fields = append(r.fields, text)
+				return
+			}
+			r.fields = append(r.fields, text[:i])
+			text = text[i+len(delimiter):]
+		}
+	}
+	r.plain, r.ends = r.plain[:0], r.ends[:0]
+	for at := 0; ; {
+		if at < len(record) && record[at] == '"' {
+			at = r.unquote(record, at+1)
+		}
+		i := bytes.Index(record[at:], r.delimiter)
+		if i < 0 {
+			r.plain = append(r.plain, record[at:]...)
+			r.ends = append(r.ends, len(r.plain))
 			break
 		}
-		var syntax *csv.ParseError
-		if err != nil && !errors.As(err, &syntax) {
-			r.point(b)
-			return false, fmt.Errorf("%s: row %d, byte %d: %w", r.stream.Name, r.pos.Line+1, r.pos.Offset, streamError(err))
+		r.plain = append(r.plain, record[at:at+i]...)
+		r.ends = append(r.ends, len(r.plain))
+		at += i + len(r.delimiter)
+	}
+	text, from := string(r.plain), 0
+	for _, end := range r.ends {
+		r.fields = append(r.fields, text[from:end])
+		from = end
+	}
+}
+
+// unquote appends a quoted field to r.plain and returns the place behind it.
+func (r *rows) unquote(record []byte, at int) int {
+	for {
+		i := bytes.IndexByte(record[at:], '"')
+		if i < 0 { // not in a checked record
+			r.plain = append(r.plain, record[at:]...)
+			return len(record)
 		}
-		line := r.pos.Line + 1
-		r.advance()
-		r.add(b, fields, line, err)
+		r.plain = append(r.plain, record[at:at+i]...)
+		at += i + 1
+		if at >= len(record) || record[at] != '"' {
+			return at
+		}
+		r.plain = append(r.plain, '"')
+		at++
 	}
-	if r.stream.Read != nil {
-		r.stream.Read(r.pos.Offset)
-	}
-	r.point(b)
-	return end, nil
-}
-
-func (r *rowReader) add(b *batch, fields []string, line int64, err error) {
-	b.slab = append(b.slab, connector.Message{Partition: connector.AnyPartition, Seq: line})
-	m := &b.slab[len(b.slab)-1]
-	if err == nil {
-		b.block, err = r.row.Append(b.block, fields)
-	}
-	if err != nil {
-		var raw bytes.Buffer
-		w := csv.NewWriter(&raw)
-		w.Comma = r.csv.Comma
-		_ = w.Write(fields) // into memory
-		w.Flush()
-		b.block = append(b.block, bytes.TrimSuffix(raw.Bytes(), []byte("\n"))...)
-		m.Err = connector.Errorf(connector.Invalid, "%s:%d: %w", r.stream.Name, line, rowError(err))
-	}
-	r.ends = append(r.ends, len(b.block))
-}
-
-// rowError leaves out the position that encoding/csv counts from its own
-// start.
-func rowError(err error) error {
-	var syntax *csv.ParseError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("%w in the row", syntax.Err)
-	}
-	return err
-}
-
-// point sets the values, once the block does not move any more.
-func (r *rowReader) point(b *batch) {
-	start := 0
-	for i := range b.slab {
-		end := r.ends[i]
-		b.slab[i].Value = b.block[start:end:end]
-		start = end
-	}
-}
-
-// boundedReader refuses to go on when one row takes more than limit bytes, so
-// that a quote that is not closed does not read a file into memory.
-type boundedReader struct {
-	src   io.Reader
-	limit int64
-	taken int64
-}
-
-func (b *boundedReader) reset() { b.taken = 0 }
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.taken > b.limit {
-		return 0, connector.Errorf(connector.Invalid, "a row is longer than max_record_bytes; is a quote not closed?")
-	}
-	n, err := b.src.Read(p)
-	b.taken += int64(n)
-	return n, err
 }

@@ -27,6 +27,9 @@ func (c *Config) Validate() []connector.Fault {
 	if c.Format == "" {
 		c.Format = formatOf(c.Path)
 	}
+	if c.Delimiter == "," && strings.HasSuffix(plainName(c.Path), ".tsv") {
+		c.Delimiter = "\t"
+	}
 	faults := c.Config.Validate()
 	if _, err := filepath.Match(c.Path, ""); err != nil {
 		faults = append(faults, connector.Fault{Path: "path", Message: "not a pattern: a [ is not closed"})
@@ -65,15 +68,19 @@ func reason(err error) string {
 // formatOf guesses by the name: csv and tsv, txt and log, and JSON lines for
 // the rest.
 func formatOf(path string) string {
-	name := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
-	switch filepath.Ext(name) {
-	case ".csv":
+	switch filepath.Ext(plainName(path)) {
+	case ".csv", ".tsv":
 		return records.CSV
 	case ".txt", ".log":
 		return records.Text
 	default:
 		return records.NDJSON
 	}
+}
+
+// plainName is the name without the end that compression adds.
+func plainName(path string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
 }
 
 // compressionOf returns gzip, zstd or none for a file.

@@ -3,7 +3,6 @@ package filesource
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"sync/atomic"
@@ -12,52 +11,87 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/records"
 )
 
-// identityBytes of a file's beginning tell it from another of the same name.
-const identityBytes = 1024
-
-// identify returns the checksum of the file's beginning and whether the file
-// still begins as the one that had the identity known; it may have grown since.
-// It goes back to the beginning.
-func identify(f *os.File, known string) (identity string, same bool, err error) {
-	head := make([]byte, identityBytes)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", false, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", false, fmt.Errorf("%s: only files can be read here, not pipes; use stdin: %w", f.Name(), err)
-	}
-	var before int
-	if _, err := fmt.Sscanf(known, "%d-", &before); err == nil && before <= n {
-		same = known == checksum(head[:before])
-	}
-	return checksum(head[:n]), same, nil
+// input is a file that is read, decompressed.
+type input struct {
+	io.Reader
+	file        *os.File
+	stored      *countingReader
+	compression string
+	release     func() // what the decompression holds
 }
 
-func checksum(head []byte) string {
-	return fmt.Sprintf("%d-%08x", len(head), crc32.ChecksumIEEE(head))
+func openInput(name, compression string) (*input, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, connector.Errorf(connector.Invalid, "open %s: only files can be read here, not pipes and folders; use stdin or exec", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	in := &input{file: f, stored: &countingReader{src: f}, compression: compression, release: func() {}}
+	if err := in.decompress(); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return in, nil
 }
 
-func decompress(src io.Reader, compression string) (io.Reader, func(), error) {
-	switch compression {
+func (in *input) decompress() error {
+	switch in.compression {
 	case "gzip":
-		r, err := gzip.NewReader(src)
+		r, err := gzip.NewReader(in.stored)
 		if err != nil {
-			return nil, nil, fmt.Errorf("not gzip: %w", err)
+			return connector.Errorf(connector.Invalid, "not gzip, or cut off: %w", err)
 		}
-		return r, func() { _ = r.Close() }, nil
+		in.Reader, in.release = r, func() { _ = r.Close() }
 	case "zstd":
-		r, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+		r, err := zstd.NewReader(in.stored, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderMaxWindow(64<<20))
 		if err != nil {
-			return nil, nil, fmt.Errorf("not zstd: %w", err)
+			return connector.Errorf(connector.Invalid, "not zstd: %w", err)
 		}
-		return r, r.Close, nil
+		in.Reader, in.release = r, r.Close
 	default:
-		return src, func() {}, nil
+		in.Reader = in.stored
 	}
+	return nil
+}
+
+func (in *input) close() {
+	in.release()
+	_ = in.file.Close()
+}
+
+// skip moves to a stored place: by seeking in a plain file, by reading in a
+// compressed one. It reports whether the bytes before the place are those that
+// were there when it was stored.
+func (in *input) skip(p *place) (same bool, err error) {
+	before := p.Offset - int64(p.TailBytes)
+	if before < 0 || p.TailBytes > 1<<20 {
+		return false, nil
+	}
+	if in.compression == "none" {
+		in.stored.n.Store(before)
+		_, err = in.file.Seek(before, io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, in, before)
+	}
+	tail := make([]byte, p.TailBytes)
+	if err == nil {
+		_, err = io.ReadFull(in, tail)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && in.compression == "none" {
+		return false, nil // it is shorter now
+	}
+	return records.Checksum(tail) == p.Tail, err
 }
 
 // countingReader counts what was read of a file as stored.

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -30,14 +31,29 @@ type source struct {
 
 // place is the stored form of a position.
 type place struct {
-	File     string   `json:"file"`
-	Identity string   `json:"identity"` // of the file, so that a new one under the old name starts anew
-	Offset   int64    `json:"offset"`
-	Line     int64    `json:"line"`
-	Header   []string `json:"header,omitempty"`
+	Pattern string `json:"pattern"` // the configured path: a place says nothing about other files
+	File    string `json:"file"`
+	Offset  int64  `json:"offset"`
+	Line    int64  `json:"line"`
+	// Tail is the checksum of the TailBytes bytes before Offset, so that a new
+	// file under the old name starts anew. The file may have grown since.
+	Tail      uint32   `json:"tail"`
+	TailBytes int      `json:"tail_bytes"`
+	Header    []string `json:"header,omitempty"`
 	// Ended marks a run that came to the end of everything; only streams keep
 	// such a place.
 	Ended bool `json:"ended,omitempty"`
+}
+
+func (p *place) set(pos records.Position) {
+	p.Offset, p.Line, p.Tail, p.TailBytes = pos.Offset, pos.Line, pos.Tail, pos.TailBytes
+}
+
+func (s *source) log() *slog.Logger {
+	if s.env.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.env.Log
 }
 
 // Run implements connector.Source. Files are read in the order of their names.
@@ -79,7 +95,12 @@ func (s *source) files() ([]string, error) {
 		return nil, connector.Errorf(connector.NotFound, "no file matches %s", s.cfg.Path)
 	}
 	sort.Strings(files)
-	return files, nil
+	return slices.DeleteFunc(files, isDir), nil
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // load returns the stored place; its File is "" to start at the beginning.
@@ -95,7 +116,7 @@ func (s *source) load(ctx context.Context) (place, error) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return place{}, fmt.Errorf("the stored position cannot be read: %w", err)
 	}
-	if p.Ended && !s.env.KeepPosition {
+	if p.Ended && !s.env.KeepPosition || p.Pattern != s.cfg.Path {
 		return place{}, nil
 	}
 	return p, nil
@@ -130,41 +151,44 @@ func (r *reading) readAll(from place, out connector.Publisher) error {
 	return nil
 }
 
-func (r *reading) readFile(i int, start place, out connector.Publisher) (err error) {
-	file := r.files[i]
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
+func (r *reading) readFile(i int, start place, out connector.Publisher) error {
+	cfg := r.source.cfg.Config
+	if start.Header == nil && cfg.Format == records.CSV && cfg.Header {
+		start = place{} // the rows need their header
 	}
-	defer f.Close()
-	identity, same, err := identify(f, start.Identity)
+	in, err := r.openAt(i, &start)
 	if err != nil {
 		return err
 	}
-	if !same {
-		start = place{}
-	}
-	r.places[i] = place{File: file, Identity: identity, Header: start.Header}
-	counted := &countingReader{src: f}
-	src, closeSrc, err := decompress(counted, r.source.cfg.compressionOf(file))
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	defer closeSrc()
-	header := start.Header
-	if r.source.cfg.Format == records.CSV && r.source.cfg.Header && start.Offset > 0 && header == nil {
-		start = place{} // a place from before the header was kept
-	}
-	if err := skip(f, src, counted, start.Offset, r.source.cfg.compressionOf(file)); err != nil {
-		return fmt.Errorf("%s: go to byte %d: %w", file, start.Offset, err)
-	}
-	cfg := r.source.cfg.Config
+	defer in.close()
+	file := r.files[i]
+	r.places[i] = place{Pattern: r.source.cfg.Path, File: file, Header: start.Header}
 	return cfg.Publish(r.tracker, records.Stream{
-		Name: file, Src: src, Header: header,
-		Start: records.Position{Input: i, Offset: start.Offset, Line: start.Line},
+		Name: file, Src: in, Fill: true, Header: start.Header,
+		Start: records.Position{Input: i, Offset: start.Offset, Line: start.Line, Tail: start.Tail, TailBytes: start.TailBytes},
 		Named: func(columns []string) { r.places[i].Header = columns },
-		Read:  func(int64) { r.progress.add(file, counted.n.Load()) },
+		Read:  func(int64) { r.progress.add(file, in.stored.n.Load()) },
 	}, out)
+}
+
+// openAt opens a file at start, or at its beginning when it is not the one
+// that start was in; start is cleared then.
+func (r *reading) openAt(i int, start *place) (*input, error) {
+	in, err := openInput(r.files[i], r.source.cfg.compressionOf(r.files[i]))
+	if err != nil || start.Offset == 0 {
+		return in, err
+	}
+	same, err := in.skip(start)
+	if err == nil && same {
+		return in, nil
+	}
+	in.close()
+	if err != nil {
+		return nil, fmt.Errorf("%s: go to byte %d: %w", r.files[i], start.Offset, err)
+	}
+	r.source.log().Warn("the file is not the one that the last run stopped in; it is read from its beginning", "file", r.files[i])
+	*start = place{}
+	return openInput(r.files[i], r.source.cfg.compressionOf(r.files[i]))
 }
 
 // keepSaving stores the position while records are acknowledged, and once more
@@ -194,7 +218,7 @@ func (r *reading) save() error {
 		return nil
 	}
 	p := r.places[pos.Input]
-	p.Offset, p.Line = pos.Offset, pos.Line
+	p.set(pos)
 	if err := r.store(p); err != nil {
 		return err
 	}
@@ -223,21 +247,7 @@ func (r *reading) finish() error {
 		return nil
 	}
 	p := r.places[pos.Input]
-	p.Offset, p.Line, p.Ended = pos.Offset, pos.Line, true
+	p.set(pos)
+	p.Ended = true
 	return r.store(p)
-}
-
-// skip moves src to offset: by seeking in a plain file, by reading in a
-// compressed one.
-func skip(f *os.File, src io.Reader, counted *countingReader, offset int64, compression string) error {
-	if offset == 0 {
-		return nil
-	}
-	if compression == "none" {
-		counted.n.Store(offset)
-		_, err := f.Seek(offset, io.SeekStart)
-		return err
-	}
-	_, err := io.CopyN(io.Discard, src, offset)
-	return err
 }

@@ -4,7 +4,6 @@ package stdinsource
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
@@ -25,12 +24,13 @@ func DefaultConfig() Config {
 
 // New returns a Source over env.Stdin. It keeps no position: what was read and
 // not delivered is gone when the process dies, so the giver must ask the exit
-// code.
+// code. A run that is stopped while the input is idle leaves a read behind,
+// which takes what comes next: standard input is for one run of a process.
 func New(cfg Config, env plugin.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
 		t := records.NewTracker(ctx)
 		var done int64
-		stream := records.Stream{Name: "stdin", Src: stoppable{t.Context(), env.Stdin}}
+		stream := records.Stream{Name: "stdin", Src: records.Stoppable(t.Context(), env.Stdin)}
 		if env.Progress != nil {
 			stream.Read = func(n int64) {
 				if n-done > 1<<20 {
@@ -42,35 +42,4 @@ func New(cfg Config, env plugin.Env) connector.Source {
 		err := cfg.Publish(t, stream, out)
 		return errors.Join(err, t.Wait())
 	})
-}
-
-// stoppable lets a read that blocks (a terminal, an idle pipe) be left when
-// ctx ends. The read itself goes on until data or the end of the input comes.
-type stoppable struct {
-	ctx context.Context
-	src io.Reader
-}
-
-type chunk struct {
-	data []byte
-	err  error
-}
-
-// Read reads through a goroutine, so that cancelling ctx returns at once.
-func (s stoppable) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		return 0, err
-	}
-	got := make(chan chunk, 1)
-	buf := make([]byte, len(p))
-	go func() {
-		n, err := s.src.Read(buf)
-		got <- chunk{buf[:n], err}
-	}()
-	select {
-	case <-s.ctx.Done():
-		return 0, s.ctx.Err()
-	case c := <-got:
-		return copy(p, c.data), c.err
-	}
 }
