@@ -24,6 +24,7 @@ func builtin() map[BlockType]map[string]func() part {
 			"stdin": source(stdinsource.DefaultConfig, stdinsource.New),
 			"exec":  source(execsource.DefaultConfig, execsource.New),
 			"mock":  source(mocksource.DefaultConfig, mocksource.New),
+			"kafka": newKafkaLoader,
 		},
 		Transformer: {
 			"expression": func() part { return &expression{} },

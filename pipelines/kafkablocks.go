@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"context"
+	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/pipelines/exporter"
 	"github.com/headrace/headrace/sinks/kafkasink"
+	"github.com/headrace/headrace/sources/kafkasource"
 )
 
 // errNoCluster is what is wrong with a Kafka block that names no cluster in a
@@ -61,4 +63,29 @@ func (k *kafkaExporter) openExporter(_ context.Context, env plugin.Env) (*export
 		return nil, err
 	}
 	return newExporter(out, k.cfg.Batching, k.dead, env, k.cfg.Sink.Topic)
+}
+
+// kafkaLoader is the part of a Kafka data_loader.
+type kafkaLoader struct{ cfg kafkasource.Config }
+
+func newKafkaLoader() part { return &kafkaLoader{cfg: kafkasource.DefaultConfig()} }
+
+func (k *kafkaLoader) settings() any { return &k.cfg }
+
+func (k *kafkaLoader) prepare(p *Project) []connector.Fault { return p.cluster(&k.cfg.Settings) }
+
+func (k *kafkaLoader) warnings() []string { return k.cfg.Settings.Warnings() }
+
+func (k *kafkaLoader) openSource(env plugin.Env) (connector.Source, error) {
+	cluster, err := kafka.NewCluster(env.Block, k.cfg.Settings, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	source, err := kafkasource.New(cluster, k.cfg, env)
+	if err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
+		return errors.Join(source.Run(ctx, out), cluster.Close())
+	}), nil
 }

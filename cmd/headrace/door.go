@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -15,9 +13,11 @@ import (
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
+	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
+	"github.com/headrace/headrace/gateway/restproxy/consume"
 	"github.com/headrace/headrace/gateway/restproxy/produce"
 	"github.com/headrace/headrace/pipelines"
 	"github.com/headrace/headrace/pipelines/exporter"
@@ -43,6 +43,7 @@ func httpConfig(p *pipelines.Project) (gateway.Config, config.Problems) {
 type door struct {
 	server   *gateway.Server
 	clusters []*served
+	reads    *consume.Handler // nil without clusters
 	log      *slog.Logger
 }
 
@@ -51,6 +52,7 @@ type served struct {
 	*kafka.Cluster
 	exporter *exporter.Exporter
 	out      connector.Publisher
+	reader   *reader.Reader
 }
 
 // openDoor builds the server and starts listening.
@@ -75,19 +77,9 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	}
 	d.server.Ready = d.ready
 	if len(d.clusters) > 0 {
-		deps := admin.Deps{Clusters: admins}
-		admin.Register(d.server.Mux(), "", deps)
-		handler := produce.New(produce.Config{Route: d.route})
-		handler.RegisterV3(d.server.Mux(), "")
-		handler.RegisterV2(d.server.Mux())
-		doc, err := json.Marshal(openapi.Document(openapi.Info{Title: "Headrace", Version: version}, admin.Routes(deps)...))
-		if err != nil {
-			return nil, fmt.Errorf("make the OpenAPI document: %w", err)
+		if err := d.mountRESTProxy(admins); err != nil {
+			return nil, err
 		}
-		d.server.OpenAPI = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write(doc) // a client that left is no error of ours
-		})
 	}
 	if err := d.server.Listen(); err != nil {
 		return nil, &exit{exitFailed, err}
@@ -111,7 +103,25 @@ func serveCluster(c pipelines.Cluster, ledger *connector.Ledger, reg prometheus.
 	}
 	e := exporter.New(sink, exporter.Config{BatchSize: httpBatch, Concurrent: true, Log: log,
 		Origin: exporter.Origin{Pipeline: httpLedger, Block: c.Name}})
-	return &served{Cluster: cluster, exporter: e, out: ledger.Watch(e)}, nil
+	return &served{Cluster: cluster, exporter: e, out: ledger.Watch(e), reader: reader.New(cluster, log)}, nil
+}
+
+// mountRESTProxy serves the Kafka REST Proxy's v2 and v3 on the clusters.
+func (d *door) mountRESTProxy(admins admin.Fixed) error {
+	deps := admin.Deps{Clusters: admins}
+	admin.Register(d.server.Mux(), "", deps)
+	writes := produce.New(produce.Config{Route: d.route})
+	writes.RegisterV3(d.server.Mux(), "")
+	writes.RegisterV2(d.server.Mux())
+	d.reads = consume.New(consume.Config{Route: d.read})
+	d.reads.RegisterV2(d.server.Mux())
+	d.reads.RegisterV3(d.server.Mux(), "")
+	doc, err := openapi.Handler(openapi.Info{Title: "Headrace", Version: version}, admin.Routes(deps)...)
+	if err != nil {
+		return fmt.Errorf("make the OpenAPI document: %w", err)
+	}
+	d.server.OpenAPI = doc
+	return nil
 }
 
 // Addr is the URL of the server.
@@ -129,14 +139,31 @@ func (d *door) ready(ctx context.Context) error {
 // route returns where the records of a cluster go. One cluster serves every
 // id, as the original does; several go by their ids.
 func (d *door) route(ctx context.Context, id string) (connector.Publisher, error) {
+	c, err := d.cluster(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.out, nil
+}
+
+// read is route for readers.
+func (d *door) read(ctx context.Context, id string) (*reader.Reader, error) {
+	c, err := d.cluster(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.reader, nil
+}
+
+func (d *door) cluster(ctx context.Context, id string) (*served, error) {
 	if id == "" || len(d.clusters) == 1 {
-		return d.clusters[0].out, nil
+		return d.clusters[0], nil
 	}
 	var unreachable error
 	for _, c := range d.clusters {
 		known, err := c.ID(ctx)
 		if err == nil && known == id {
-			return c.out, nil
+			return c, nil
 		}
 		unreachable = errors.Join(unreachable, err)
 	}
@@ -150,8 +177,11 @@ func (d *door) route(ctx context.Context, id string) (connector.Publisher, error
 // hard bounds that.
 func (d *door) Run(soft, hard context.Context) error {
 	err := d.server.Run(soft)
+	if d.reads != nil {
+		err = errors.Join(err, d.reads.Close(hard))
+	}
 	for _, c := range d.clusters {
-		err = errors.Join(err, c.exporter.Close(hard), c.Close())
+		err = errors.Join(err, c.exporter.Close(hard), c.reader.Close(), c.Close())
 	}
 	return err
 }

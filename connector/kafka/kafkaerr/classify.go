@@ -53,11 +53,13 @@ func kindOfCode(k sarama.KError) connector.Kind {
 		return connector.Denied
 	case sarama.ErrSASLAuthenticationFailed, sarama.ErrUnsupportedSASLMechanism, sarama.ErrIllegalSASLState:
 		return connector.Unauthenticated
-	case sarama.ErrUnknownTopicOrPartition, sarama.ErrGroupIDNotFound, sarama.ErrInvalidTopic:
+	case sarama.ErrUnknownTopicOrPartition, sarama.ErrGroupIDNotFound:
 		return connector.NotFound
 	case sarama.ErrThrottlingQuotaExceeded:
 		return connector.Throttled
-	case sarama.ErrInvalidMessage, sarama.ErrInvalidMessageSize, sarama.ErrInvalidTimestamp,
+	case sarama.ErrInvalidTopic, sarama.ErrSecurityDisabled, sarama.ErrUnsupportedVersion,
+		sarama.ErrTopicDeletionDisabled, sarama.ErrNonEmptyGroup, sarama.ErrOffsetOutOfRange, sarama.ErrInvalidGroupId,
+		sarama.ErrInvalidMessage, sarama.ErrInvalidMessageSize, sarama.ErrInvalidTimestamp,
 		sarama.ErrInvalidRecord, sarama.ErrUnsupportedForMessageFormat, sarama.ErrInvalidRequest,
 		sarama.ErrInvalidPartitions, sarama.ErrInvalidReplicationFactor, sarama.ErrInvalidReplicaAssignment,
 		sarama.ErrInvalidConfig, sarama.ErrPolicyViolation, sarama.ErrTopicAlreadyExists:
