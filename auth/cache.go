@@ -164,7 +164,7 @@ func (c *Cached) settle(fl *flight) {
 		if c.token.Issued.IsZero() {
 			c.token.Issued = time.Now()
 		}
-		c.good = c.end().Add(-leeway)
+		c.good = c.end().Add(-min(leeway, c.end().Sub(c.token.Issued)/10)) // less than the margin of renewal
 		c.stats.issued(c.token)
 		c.startRenewer()
 	}

@@ -90,8 +90,8 @@ func adviceFor(code string) string {
 	switch code {
 	case "invalid_client":
 		return "check oauth_client_id, oauth_client_secret and oauth_client_auth"
-	case "unauthorized_client":
-		return "allow this client the grant: in Keycloak, switch on its service account"
+	case "unauthorized_client": // Keycloak's answer to a wrong secret too
+		return "check oauth_client_id and oauth_client_secret, and allow the client this grant: in Keycloak, switch on its service account"
 	case "invalid_scope":
 		return "check oauth_scope; the client must be allowed each scope"
 	case "invalid_target":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/auth/tlsstore"
+	"github.com/headrace/headrace/connector"
 )
 
 // Limits of one attempt to connect.
@@ -50,6 +51,9 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	secured := tls.Client(conn, cfg)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
+		if closedByPeer(err) {
+			return nil, connector.Errorf(connector.Unavailable, "TLS with the broker %s: it closed the connection; check that this listener speaks TLS, or change security_protocol: %w", addr, err)
+		}
 		return nil, explain(addr, err)
 	}
 	return secured, nil
