@@ -222,7 +222,9 @@ func (s *oauthSource) httpClient() (*http.Client, error) {
 }
 
 // String names the source without secrets.
-func (s *oauthSource) String() string { return fmt.Sprintf("token endpoint %s", redactURL(s.cfg.TokenURL)) }
+func (s *oauthSource) String() string {
+	return fmt.Sprintf("token endpoint %s", redactURL(s.cfg.TokenURL))
+}
 
 // File is a source of a token that something else keeps fresh in a file; it is
 // read at each call.

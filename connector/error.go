@@ -13,14 +13,14 @@ type Kind uint8
 
 // The kinds of error.
 const (
-	Unknown     Kind = iota // not classified; not retried
-	Invalid                 // the record or request itself is wrong
-	TooLarge                // over a size limit of the destination
-	Unauthenticated         // the destination refused our credentials: no record can pass
-	Denied                  // authorisation refused this record or request
-	NotFound                // no such topic, partition, queue …
-	Throttled               // the destination asks to slow down; retried
-	Unavailable             // the destination cannot be reached now; retried
+	Unknown         Kind = iota // not classified; not retried
+	Invalid                     // the record or request itself is wrong
+	TooLarge                    // over a size limit of the destination
+	Unauthenticated             // the destination refused our credentials: no record can pass
+	Denied                      // authorisation refused this record or request
+	NotFound                    // no such topic, partition, queue …
+	Throttled                   // the destination asks to slow down; retried
+	Unavailable                 // the destination cannot be reached now; retried
 )
 
 // String returns the metric label of the kind.
