@@ -10,10 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/reader"
@@ -21,18 +19,13 @@ import (
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
-func TestMain(m *testing.M) {
-	metrics.UseNilMetrics = true
-	goleak.VerifyTestMain(m)
-}
-
 var _ reader.Cluster = (*kafka.Cluster)(nil)
 
 type proxy struct {
 	t       *testing.T
 	url     string
 	handler *Handler
-	kafka   *kfake.Cluster
+	cluster *kafka.Cluster
 	client  *kgo.Client
 }
 
@@ -44,14 +37,20 @@ func serve(t *testing.T, cfg Config) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	cluster, err := kafka.NewCluster("main", kafka.Settings{BootstrapServer: k.ListenAddrs(), SecurityProtocol: "PLAINTEXT"}, nil)
+	return serveOn(t, cfg, k.ListenAddrs())
+}
+
+// serveOn is serve for a cluster that exists.
+func serveOn(t *testing.T, cfg Config, bootstrap []string) *proxy {
+	t.Helper()
+	cluster, err := kafka.NewCluster("main", kafka.Settings{BootstrapServer: bootstrap, SecurityProtocol: "PLAINTEXT"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cluster.Close() })
 	r := reader.New(cluster, nil)
 	t.Cleanup(func() { _ = r.Close() })
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,17 +65,15 @@ func serve(t *testing.T, cfg Config) *proxy {
 	s := gateway.New(gateway.DefaultConfig(), nil)
 	h.RegisterV2(s.Mux())
 	h.RegisterV3(s.Mux(), "")
-	srv := httptest.NewServer(s.Handler())
+	url := serveHandler(t, s.Handler())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := h.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		srv.Close()
-		http.DefaultClient.CloseIdleConnections()
 	})
-	return &proxy{t, srv.URL, h, k, client}
+	return &proxy{t, url, h, cluster, client}
 }
 
 func (p *proxy) write(partition int32, values ...string) {
@@ -143,4 +140,13 @@ func (p *proxy) poll(instance, accept string, n int) []string {
 		p.t.Fatalf("got %d records, want %d: %s", len(out), n, out)
 	}
 	return out
+}
+
+func serveHandler(t *testing.T, h http.Handler) (url string) {
+	srv := httptest.NewServer(h)
+	t.Cleanup(func() {
+		srv.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return srv.URL
 }
