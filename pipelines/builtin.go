@@ -41,7 +41,6 @@ func builtin() map[BlockType]map[string]func() part {
 type sourcePart[C any] struct {
 	cfg  C
 	open func(C, plugin.Env) connector.Source
-	dir  string
 }
 
 func source[C any](defaults func() C, open func(C, plugin.Env) connector.Source) func() part {

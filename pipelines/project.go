@@ -252,15 +252,3 @@ func (p *Project) path(path string) string {
 	}
 	return filepath.Join(p.Dir, path)
 }
-
-// prefixed puts a key in front of the paths of faults.
-func prefixed(key string, faults []connector.Fault) []connector.Fault {
-	for i := range faults {
-		if faults[i].Path == "" {
-			faults[i].Path = key
-		} else {
-			faults[i].Path = key + "." + faults[i].Path
-		}
-	}
-	return faults
-}

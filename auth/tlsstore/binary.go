@@ -34,6 +34,7 @@ func pkcs12Trusted(b []byte, s *Store) (certs []*x509.Certificate, err error) {
 		}
 		// Not marked as trusted by Java: openssl pkcs12 -export -nokeys, or a
 		// key store. Take every certificate that is not the owner's.
+		//lint:ignore SA1019 DecodeChain fails on a store without one key; only certificates are read here
 		blocks, pemErr := pkcs12.ToPEM(b, s.Password)
 		if pemErr != nil {
 			return pkcs12Error(pemErr, s)

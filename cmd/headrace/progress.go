@@ -32,7 +32,6 @@ type progress struct {
 type bar struct {
 	*mpb.Bar
 	start time.Time
-	total int64
 }
 
 // newProgress returns the view of a run --once or an export.

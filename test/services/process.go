@@ -3,7 +3,6 @@ package services
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,9 +91,9 @@ func (p *process) await(ctx context.Context, limit time.Duration, ready func() e
 	defer cancel()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	last := errors.New("not asked yet")
 	for {
-		if last = ready(); last == nil {
+		last := ready()
+		if last == nil {
 			return nil
 		}
 		select {

@@ -1,7 +1,6 @@
 package producer
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +20,6 @@ type counters struct {
 
 	stored, failed prometheus.Counter
 	byAction       [fatal + 1]prometheus.Counter
-	requests       atomic.Int64
 }
 
 func newCounters(r prometheus.Registerer) (*counters, error) {

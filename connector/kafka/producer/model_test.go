@@ -83,7 +83,6 @@ type model struct {
 	// what to do with the request being handled, by partition
 	verdicts map[int32]*kerr.Error
 	faults   atomic.Uint64
-	reports  atomic.Int64
 }
 
 // plan is what a seed draws once.

@@ -56,7 +56,6 @@ type entry struct {
 // part is what the answer says about a key or value.
 type part struct {
 	present  bool
-	null     bool
 	size     int
 	kind     string
 	schema   bool
