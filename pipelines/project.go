@@ -8,7 +8,6 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
 )

@@ -51,6 +51,9 @@ func NewCluster(name string, s Settings, log *slog.Logger) (*Cluster, error) {
 	if err := invalid("settings of the cluster "+name, s.Validate()); err != nil {
 		return nil, err
 	}
+	if s.IsZero() {
+		return nil, connector.Errorf(connector.Invalid, "settings of the cluster %s: bootstrap_server is missing; give one or more brokers as host:port", name)
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

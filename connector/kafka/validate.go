@@ -12,6 +12,9 @@ import (
 // for combinations are those of reference Mage blocks made strict: a typo in
 // security_protocol is an error and never a plain connection.
 func (s *Settings) Validate() []connector.Fault {
+	if s.IsZero() {
+		return nil // the project's default cluster
+	}
 	var f faults
 	s.validateServers(&f)
 	known := s.validateProtocol(&f)
