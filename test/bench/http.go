@@ -29,9 +29,6 @@ var (
 		head: `{"records":[`, record: `{"key":%K,"value":%V}`, sep: ",", tail: "]}"}
 	restV3 = dress{path: "/v3/clusters/%C/topics/%T/records", media: "application/json",
 		record: `{"key":{"type":"JSON","data":%K},"value":{"type":"JSON","data":%V}}`, sep: "\n"}
-	restV3Batch = dress{path: "/v3/clusters/%C/topics/%T/records:batch", media: "application/json",
-		head:   `{"entries":[`,
-		record: `{"id":"%I","key":{"type":"JSON","data":%K},"value":{"type":"JSON","data":%V}}`, sep: ",", tail: "]}"}
 )
 
 // server is a started HTTP peer.
@@ -188,7 +185,7 @@ func (d dress) requests(host, path string, recs []record, batch int) [][]byte {
 			if n > 0 {
 				body.WriteString(d.sep)
 			}
-			body.WriteString(strings.NewReplacer("%K", string(r.key), "%V", string(r.value), "%I", fmt.Sprint(n)).Replace(d.record))
+			body.WriteString(strings.NewReplacer("%K", string(r.key), "%V", string(r.value)).Replace(d.record))
 		}
 		body.WriteString(d.tail)
 		reqs = append(reqs, fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",

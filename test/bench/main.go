@@ -63,6 +63,7 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&b.load, "load", 8*time.Second, "measured time of W2")
 	flag.StringVar(&b.bin, "bin", "bin/headrace", "the binary to measure")
 	flag.StringVar(&b.out, "out", "test/bench/out", "folder for data and results")
+	profile := flag.Bool("profile", false, "run W1's pipeline inside this process and write its profiles instead")
 	flag.Parse()
 	if *quick {
 		b.lines, b.rounds, b.warm, b.load = 100_000, 1, time.Second, 3*time.Second
@@ -81,6 +82,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer b.kafka.client.Close()
+	if *profile {
+		return b.profile(ctx)
+	}
 	var all []result
 	for round := 1; round <= b.rounds; round++ {
 		peers := slices.Clone(b.peers())

@@ -39,7 +39,6 @@ func (b *bench) peers() []peer {
 		{name: "perf-producer", works: []string{"w1"}, argv: perfProducer},
 		{name: "headrace v2", works: []string{"w2a", "w2b"}, argv: b.headraceServe, dress: restV2, ready: "/-/ready"},
 		{name: "headrace v3", works: []string{"w2a", "w2b"}, argv: b.headraceServe, dress: restV3, ready: "/-/ready"},
-		{name: "headrace v3 batch", works: []string{"w2b"}, argv: b.headraceServe, dress: restV3Batch, ready: "/-/ready"},
 		{name: "floor", works: []string{"w2a", "w2b"}, argv: b.floorServe, dress: restV2, ready: "/"},
 		{name: "headrace", works: []string{"start"}, argv: b.headraceServe, ready: "/-/ready"},
 	}
