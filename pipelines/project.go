@@ -27,12 +27,6 @@ type Project struct {
 	resolver *config.Resolver
 }
 
-// Cluster is a named entry of the project file's clusters.
-type Cluster struct {
-	Name     string
-	Settings kafka.Settings
-}
-
 // StateConfig is the state section of the project file.
 type StateConfig struct {
 	Kind string `mapstructure:"kind" enum:"file" doc:"where positions and run records are kept"`
@@ -102,14 +96,6 @@ func (p *Project) checkNames() config.Problems {
 	return problems
 }
 
-// Cluster returns the settings of the default cluster, if there is one.
-func (p *Project) defaultCluster() (kafka.Settings, bool) {
-	if len(p.Clusters) == 0 {
-		return kafka.Settings{}, false
-	}
-	return p.Clusters[0].Settings, true
-}
-
 // findProjectFile looks beside each path, and above a folder "pipelines".
 func findProjectFile(paths []string, named string) string {
 	if named != "" {
@@ -150,21 +136,7 @@ func (p *Project) readProjectFile() config.Problems {
 	h := projectHead{State: p.State}
 	problems = append(problems, root.Named("the project file").Decode(&h, projectKeys...)...)
 	p.State, p.HTTP = h.State, root.Get("http")
-	clusters := root.Get("clusters")
-	for _, name := range clusters.Keys() {
-		node := clusters.Get(name)
-		s := kafka.DefaultSettings()
-		more := node.Named("cluster " + name).Decode(&s)
-		if len(more) == 0 && len(s.BootstrapServer) == 0 {
-			more = append(more, node.Problem("cluster %s needs a bootstrap_server", name))
-		}
-		for _, f := range s.CheckFiles() {
-			more = append(more, keyProblem(node, f.Path, f.Message))
-		}
-		problems = append(problems, more...)
-		p.Clusters = append(p.Clusters, Cluster{Name: name, Settings: s})
-	}
-	return problems
+	return append(problems, p.readClusters(root.Get("clusters"))...)
 }
 
 // pipelineFiles returns the pipeline files at the paths, sorted, each once.

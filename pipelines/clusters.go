@@ -1,0 +1,61 @@
+package pipelines
+
+import (
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/connector/kafka"
+)
+
+// Cluster is a named entry of the project file's clusters.
+type Cluster struct {
+	Name     string
+	Settings kafka.Settings
+}
+
+// readClusters decodes the clusters section of the project file.
+func (p *Project) readClusters(clusters *config.Node) (problems config.Problems) {
+	for _, name := range clusters.Keys() {
+		node := clusters.Get(name)
+		s := kafka.DefaultSettings()
+		more := node.Named("cluster " + name).Decode(&s)
+		if len(more) == 0 && len(s.BootstrapServer) == 0 {
+			more = append(more, node.Problem("cluster %s needs a bootstrap_server", name))
+		}
+		for _, f := range s.CheckFiles() {
+			more = append(more, keyProblem(node, f.Path, f.Message))
+		}
+		problems = append(problems, more...)
+		p.Clusters = append(p.Clusters, Cluster{Name: name, Settings: s})
+	}
+	return problems
+}
+
+// errNoCluster is what is wrong with a Kafka block that names no cluster in a
+// project that has none.
+var errNoCluster = connector.Fault{Path: "bootstrap_server",
+	Message: "is missing, and the project has no clusters; name the brokers here as host:port, or under clusters in " + ProjectFile}
+
+// cluster fills in the project's default cluster where a block names none.
+func (p *Project) cluster(s *kafka.Settings) []connector.Fault {
+	if len(s.Servers()) > 0 {
+		return s.CheckFiles()
+	}
+	def, ok := p.defaultCluster()
+	if !ok {
+		return []connector.Fault{errNoCluster}
+	}
+	if !s.IsZero() {
+		return []connector.Fault{{Path: "bootstrap_server",
+			Message: "is missing, although the block has connection keys of its own; name the brokers too, or remove the other keys to use the project's cluster"}}
+	}
+	*s = def
+	return nil
+}
+
+// defaultCluster returns the settings of the default cluster, if there is one.
+func (p *Project) defaultCluster() (kafka.Settings, bool) {
+	if len(p.Clusters) == 0 {
+		return kafka.Settings{}, false
+	}
+	return p.Clusters[0].Settings, true
+}
