@@ -36,7 +36,7 @@ type OAuthConfig struct {
 	ClientAuth   ClientAuth // default ClientSecretPost
 	Scope        string
 	Audience     string
-	Params       map[string]string // further form fields
+	Params       map[string]connector.Secret // further form fields
 
 	// AssertionFile holds a client assertion (RFC 7523) issued by a platform:
 	// a workload token of Kubernetes, GitHub or GitLab. Read at each request.
@@ -128,7 +128,8 @@ func (s *oauthSource) request() (*clientcredentials.Config, []string, error) {
 		}
 	}
 	for k, v := range c.Params {
-		set(k, v)
+		set(k, v.Reveal())
+		secrets = append(secrets, v.Reveal())
 	}
 	set("audience", c.Audience)
 	conf := &clientcredentials.Config{

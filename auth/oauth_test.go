@@ -64,7 +64,7 @@ func write(t *testing.T, name, content string) string {
 
 func TestClientSecretsAndParameters(t *testing.T) {
 	e := newEndpoint(t, false)
-	cfg := OAuthConfig{TokenURL: e.URL, ClientID: "exporter", ClientSecret: "s3cret:&", Scope: "kafka read", Audience: "broker", Params: map[string]string{"resource": "urn:x"}}
+	cfg := OAuthConfig{TokenURL: e.URL, ClientID: "exporter", ClientSecret: "s3cret:&", Scope: "kafka read", Audience: "broker", Params: map[string]connector.Secret{"resource": "urn:x"}}
 	before := time.Now()
 	tok, err := NewOAuth(cfg).Token(t.Context())
 	if err != nil {
