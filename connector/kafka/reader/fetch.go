@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// fetchBytes is the most that is asked for at once.
-	fetchBytes = 8 << 20
+	// fetchBytes is the most that is asked for at once. Compressed batches may
+	// hold many times that, so large answers are made of several requests.
+	fetchBytes = 1 << 20
 	// fetchSlice is the longest wait of one request: changes of what to read
 	// are seen after it.
 	fetchSlice   = 500 * time.Millisecond
@@ -50,15 +51,17 @@ func (r *Reader) Fetch(ctx context.Context, req Request) (Answer, error) {
 		req.Offset = offset
 	}
 	answer := Answer{Next: req.Offset}
-	lives := 3
+	lives, size := 3, 0
 	for {
 		p := &part{TP: req.TP, offset: answer.Next}
-		err := r.fetchFrom(ctx, []*part{p}, int64(req.MaxBytes), min(time.Until(deadline), fetchSlice))
+		err := r.fetchFrom(ctx, []*part{p}, int64(req.MaxBytes-size), min(time.Until(deadline), fetchSlice))
 		if err == nil {
 			err = p.err
 		}
 		switch {
 		case err == nil:
+		case len(answer.Records) > 0:
+			return answer, nil // the next read meets the error again
 		case transient(err) && lives > 0 && ctx.Err() == nil:
 			lives--
 			if err := r.relearn(ctx, req.Topic); err != nil {
@@ -68,28 +71,35 @@ func (r *Reader) Fetch(ctx context.Context, req Request) (Answer, error) {
 		default:
 			return answer, fmt.Errorf("reading %s/%d at offset %d: %w", req.Topic, req.Partition, answer.Next, err)
 		}
-		answer.Records, answer.Next = cut(p.records, req.MaxBytes), p.next
 		answer.LogStart, answer.HighWatermark = p.logStart, p.highWatermark
-		if n := len(answer.Records); n > 0 {
-			answer.Next = answer.Records[n-1].Offset + 1
+		var full bool
+		if answer.Records, full = fill(answer.Records, p.records, &size, req.MaxBytes); full {
+			answer.Next = answer.Records[len(answer.Records)-1].Offset + 1
 			return answer, nil
 		}
-		if time.Until(deadline) <= 0 {
+		answer.Next = p.next
+		some := len(answer.Records) > 0
+		if some && answer.Next >= answer.HighWatermark || time.Until(deadline) <= 0 && (!some || len(p.records) == 0) {
 			return answer, nil
 		}
 	}
 }
 
-// cut returns the records before the one that reaches limit, at least one.
-func cut(records []Record, limit int) []Record {
-	size := 0
+// fill adds records until the next one would reach limit; the first always
+// fits. It reports whether the limit was met.
+func fill(into, records []Record, size *int, limit int) ([]Record, bool) {
 	for i := range records {
-		size += len(records[i].Key) + len(records[i].Value)
-		if size >= limit && i > 0 {
-			return records[:i:i]
+		n := len(records[i].Key) + len(records[i].Value)
+		if *size+n >= limit && len(into) > 0 {
+			return into, true
+		}
+		into = append(into, records[i])
+		*size += n
+		if *size >= limit {
+			return into, true
 		}
 	}
-	return records
+	return into, false
 }
 
 // transient reports whether newer metadata may help.

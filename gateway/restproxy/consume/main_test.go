@@ -22,7 +22,7 @@ import (
 var _ reader.Cluster = (*kafka.Cluster)(nil)
 
 type proxy struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	handler *Handler
 	cluster *kafka.Cluster
@@ -30,7 +30,7 @@ type proxy struct {
 }
 
 // serve runs the endpoints on a cluster with topic t (2 partitions).
-func serve(t *testing.T, cfg Config) *proxy {
+func serve(t testing.TB, cfg Config) *proxy {
 	t.Helper()
 	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
 	if err != nil {
@@ -41,7 +41,7 @@ func serve(t *testing.T, cfg Config) *proxy {
 }
 
 // serveOn is serve for a cluster that exists.
-func serveOn(t *testing.T, cfg Config, bootstrap []string) *proxy {
+func serveOn(t testing.TB, cfg Config, bootstrap []string) *proxy {
 	t.Helper()
 	cluster, err := kafka.NewCluster("main", kafka.Settings{BootstrapServer: bootstrap, SecurityProtocol: "PLAINTEXT"}, nil)
 	if err != nil {
@@ -142,7 +142,7 @@ func (p *proxy) poll(instance, accept string, n int) []string {
 	return out
 }
 
-func serveHandler(t *testing.T, h http.Handler) (url string) {
+func serveHandler(t testing.TB, h http.Handler) (url string) {
 	srv := httptest.NewServer(h)
 	t.Cleanup(func() {
 		srv.Close()
