@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -28,35 +29,68 @@ func explain(tokenURL string, err error, secrets []string) error {
 	if errors.As(err, &refused) && refused.Response != nil {
 		return explainResponse(at, refused, secrets)
 	}
-	var (
-		unknown x509.UnknownAuthorityError
-		name    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		dns     *net.DNSError
-		op      *net.OpError
-	)
+	if classified := ExplainTransport(at, err, Keys{URL: "oauth_token_url", CA: "oauth_cafile", Client: "oauth_client_auth: mtls", Wait: requestTimeout}); classified != nil {
+		return classified
+	}
 	switch cause := withoutURL(err); {
-	case errors.As(err, &unknown):
-		return connector.Errorf(connector.Unauthenticated, "%s: its certificate comes from a CA that is not trusted; set oauth_cafile: %w", at, cause)
-	case errors.As(err, &name):
-		return connector.Errorf(connector.Unauthenticated, "%s: its certificate is for another name; check oauth_token_url: %w", at, cause)
-	case errors.As(err, &invalid):
-		return connector.Errorf(connector.Unauthenticated, "%s: its certificate is not valid: %w", at, cause)
-	case errors.As(err, &op) && op.Op == "remote error":
-		return connector.Errorf(connector.Unauthenticated, "%s: it refused the TLS handshake; does it ask for a client certificate (oauth_client_auth: mtls)?: %w", at, cause)
-	case errors.As(err, &dns):
-		return connector.Errorf(connector.Unavailable, "%s: no such host; check oauth_token_url: %w", at, cause)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return connector.Errorf(connector.Unavailable, "%s: connection refused; check oauth_token_url and that the server runs: %w", at, cause)
-	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return connector.Errorf(connector.Unavailable, "%s: no answer in %s", at, requestTimeout)
-	case errors.As(err, &op):
-		return connector.Errorf(connector.Unavailable, "%s: %w", at, cause)
 	case strings.Contains(err.Error(), "missing access_token"), strings.Contains(err.Error(), "cannot parse json"):
 		return connector.Errorf(connector.Unauthenticated, "%s: the answer is not that of a token endpoint; check oauth_token_url", at)
 	default:
 		return connector.Errorf(connector.Unavailable, "%s: %s", at, scrub(cause.Error(), secrets))
 	}
+}
+
+// Keys are the names that the settings of a connection have, for messages.
+type Keys struct {
+	URL    string
+	CA     string        // what the CAs to trust are given with
+	Client string        // what a client certificate is given with
+	Wait   time.Duration // how long an answer was waited for; 0 when it is not known
+}
+
+// ExplainTransport says what an HTTP request that got no response failed on,
+// and what to change: what was attempted, such as "requesting a token from
+// https://id/t", comes first. It is nil for an error of any other kind. Failures
+// of identity, ours or the server's, are Unauthenticated; trying again changes
+// nothing. The rest is Unavailable. No query of a URL is repeated.
+func ExplainTransport(what string, err error, k Keys) error {
+	var (
+		known   *connector.Error
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		header  tls.RecordHeaderError
+		dns     *net.DNSError
+		op      *net.OpError
+	)
+	switch cause := withoutURL(err); {
+	case errors.As(err, &known):
+		return known // without the URL around it
+	case errors.As(err, &unknown):
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate comes from a CA that is not trusted; set %s: %w", what, k.CA, cause)
+	case errors.As(err, &name):
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate is for another name; check %s: %w", what, k.URL, cause)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate has expired, or is not valid yet; the server needs a new one, and this machine the right time: %w", what, cause)
+	case errors.As(err, &invalid):
+		return connector.Errorf(connector.Unauthenticated, "%s: its certificate is not valid: %w", what, cause)
+	case errors.As(err, &header), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return connector.Errorf(connector.Unauthenticated, "%s: the server does not speak TLS; use http:// in %s, or its TLS port: %w", what, k.URL, cause)
+	case errors.As(err, &op) && op.Op == "remote error":
+		return connector.Errorf(connector.Unauthenticated, "%s: it refused the TLS handshake; does it ask for a client certificate (%s)?: %w", what, k.Client, cause)
+	case errors.As(err, &dns):
+		return connector.Errorf(connector.Unavailable, "%s: no such host; check %s: %w", what, k.URL, cause)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return connector.Errorf(connector.Unavailable, "%s: connection refused; check %s and that the server runs: %w", what, k.URL, cause)
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		if k.Wait == 0 {
+			return connector.Errorf(connector.Unavailable, "%s: no answer in time", what)
+		}
+		return connector.Errorf(connector.Unavailable, "%s: no answer in %s", what, k.Wait)
+	case errors.As(err, &op):
+		return connector.Errorf(connector.Unavailable, "%s: %w", what, cause)
+	}
+	return nil
 }
 
 func explainResponse(at string, r *oauth2.RetrieveError, secrets []string) error {

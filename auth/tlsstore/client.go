@@ -26,6 +26,7 @@ type Client struct {
 	cert   *tls.Certificate
 	err    error
 	loaded bool
+	reads  uint64 // how often the content was taken over
 }
 
 type stamp struct {
@@ -58,6 +59,18 @@ func (c *Client) Config(serverName string) (*tls.Config, error) {
 		cfg.VerifyConnection = func(cs tls.ConnectionState) error { return verifyChain(cs, roots) }
 	}
 	return cfg, nil
+}
+
+// Current returns settings for the stores as they are now, without a server
+// name, and a number that grows whenever their content is read anew.
+func (c *Client) Current() (*tls.Config, uint64, error) {
+	cfg, err := c.Config("")
+	if err != nil {
+		return nil, 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cfg, c.reads, nil
 }
 
 func verifyChain(cs tls.ConnectionState, roots *x509.CertPool) error {
@@ -93,8 +106,8 @@ func (c *Client) Check() []error {
 	if c.identity != nil {
 		if cert, err := c.identity.Identity(); err != nil {
 			errs = append(errs, fmt.Errorf("reading the key store: %w", err))
-		} else if now := time.Now(); now.After(cert.Leaf.NotAfter) {
-			errs = append(errs, fmt.Errorf("reading the key store: the client certificate %q expired on %s; have a new one issued", cert.Leaf.Subject, cert.Leaf.NotAfter.Format(time.DateOnly)))
+		} else if err := current(cert.Leaf); err != nil {
+			errs = append(errs, fmt.Errorf("reading the key store: %w", err))
 		}
 	}
 	return errs
@@ -116,6 +129,7 @@ func (c *Client) load() (*x509.CertPool, *tls.Certificate, error) {
 		return nil, nil, err
 	}
 	c.roots, c.cert, c.stamps, c.loaded, c.err = roots, cert, now, true, nil
+	c.reads++
 	return roots, cert, nil
 }
 

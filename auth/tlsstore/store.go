@@ -43,6 +43,7 @@ var (
 	ErrNoKey         = errors.New("no key")
 	ErrMalformed     = errors.New("malformed store")
 	ErrUnreadable    = errors.New("unreadable file")
+	ErrExpired       = errors.New("certificate not valid now")
 )
 
 // Store is one place that holds certificates and keys.

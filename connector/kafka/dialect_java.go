@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/connector"
 )
 
@@ -153,7 +154,7 @@ func javaSASL(p map[string]string, s *Settings) *SASL {
 		OAuthAssertionFile:  p["sasl.oauthbearer.assertion.file"],
 		OAuthKeyFile:        p["sasl.oauthbearer.assertion.private.key.file"],
 		OAuthKeyPassword:    connector.Secret(p["sasl.oauthbearer.assertion.private.key.passphrase"]),
-		OAuthClientAuth:     pick(p["sasl.oauthbearer.assertion.private.key.file"] != "", ClientAuthPrivateKeyJWT, ""),
+		OAuthClientAuth:     pick(p["sasl.oauthbearer.assertion.private.key.file"] != "", string(auth.PrivateKeyJWT), ""),
 	}
 }
 

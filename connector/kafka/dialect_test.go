@@ -27,7 +27,7 @@ type meaning struct {
 
 func meaningOf(t *testing.T, s Settings) meaning {
 	t.Helper()
-	m := meaning{Servers: s.Servers(), Protocol: s.Protocol(), Trust: s.SSL.trustStore(), Key: s.SSL.keyStore(), CheckHost: s.SSL.checkHostname()}
+	m := meaning{Servers: s.Servers(), Protocol: s.Protocol(), Trust: s.SSL.TrustStore(), Key: s.SSL.KeyStore(), CheckHost: s.SSL.ChecksHostname()}
 	if s.SASL != nil {
 		r, faults := s.SASL.resolve()
 		if len(faults) > 0 {

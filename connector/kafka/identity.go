@@ -46,7 +46,7 @@ func newIdentity(name string, s *Settings, log *slog.Logger) (*identity, error) 
 			id.tokens = auth.File(r.OAuthTokenFile)
 			return id, nil
 		}
-		id.cached = auth.NewCached(auth.NewOAuth(r.oauthConfig()), auth.CacheOptions{Name: name, RefreshBefore: r.refreshBefore(), Log: log})
+		id.cached = r.tokenSource(name, log)
 	case MechanismAWSMSKIAM:
 		id.cached = auth.NewCached(r.awsSource(s), auth.CacheOptions{Name: name, Log: log})
 	}
@@ -82,25 +82,10 @@ func (id *identity) close() error {
 	return id.cached.Close()
 }
 
-func (s *SASL) oauthConfig() auth.OAuthConfig {
-	cfg := auth.OAuthConfig{
-		TokenURL: s.OAuthTokenURL, ClientID: s.OAuthClientID, ClientSecret: s.OAuthClientSecret,
-		ClientAuth: auth.ClientAuth(s.clientAuth()), Scope: s.OAuthScope, Audience: s.OAuthAudience, Params: s.OAuthParams,
-		AssertionFile:    s.OAuthAssertionFile,
-		SubjectTokenFile: s.OAuthSubjectTokenFile, SubjectTokenType: s.OAuthSubjectTokenType,
-		SigningKeyID: s.OAuthKeyID, SigningAlgorithm: s.OAuthSigningAlgorithm,
-	}
-	if cfg.ClientAuth == auth.PrivateKeyJWT {
-		cfg.SigningKeyFile, cfg.SigningKeyPassword = s.OAuthKeyFile, s.OAuthKeyPassword
-	}
-	var trust *tlsstore.Store
-	if s.OAuthCAFile != "" {
-		trust = &tlsstore.Store{Location: s.OAuthCAFile, Password: s.OAuthCAPassword.Reveal()}
-	}
-	if key := s.oauthIdentity(); trust != nil || key != nil {
-		cfg.TLS = tlsstore.NewClient(trust, key, true)
-	}
-	return cfg
+// tokenSource asks the token endpoint, and renews what it gave.
+func (s *SASL) tokenSource(name string, log *slog.Logger) *auth.Cached {
+	o := s.oauthSettings()
+	return auth.NewCached(auth.NewOAuth(o.Config()), auth.CacheOptions{Name: name, RefreshBefore: o.Before(), Log: log})
 }
 
 // TokenSource returns a source for the identity that sasl_config describes, so
@@ -114,7 +99,7 @@ func (s *Settings) TokenSource(name string, log *slog.Logger) (src *auth.Cached,
 	if len(faults) > 0 || r.mechanism() != MechanismOAuthBearer || r.OAuthTokenURL == "" {
 		return nil, false
 	}
-	return auth.NewCached(auth.NewOAuth(r.oauthConfig()), auth.CacheOptions{Name: name, RefreshBefore: r.refreshBefore(), Log: log}), true
+	return r.tokenSource(name, log), true
 }
 
 var _ connector.Validator = (*Settings)(nil)

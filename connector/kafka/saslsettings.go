@@ -2,8 +2,8 @@ package kafka
 
 import (
 	"strings"
-	"time"
 
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/connector"
 )
 
@@ -66,17 +66,9 @@ const (
 	MechanismAWSMSKIAM   = "AWS_MSK_IAM"
 )
 
-// The ways a client proves itself to a token endpoint.
-const (
-	ClientAuthPost          = "post"
-	ClientAuthBasic         = "basic"
-	ClientAuthPrivateKeyJWT = "private_key_jwt"
-	ClientAuthMTLS          = "mtls"
-)
-
 // Defaults of sasl_config.
 const (
-	DefaultRefreshBefore   = 60 * time.Second
+	DefaultRefreshBefore   = auth.DefaultRefreshBefore
 	DefaultKerberosService = "kafka"
 )
 
@@ -93,16 +85,13 @@ func (s *SASL) mechanism() string {
 	return strings.ReplaceAll(m, "_", "-")
 }
 
-func (s *SASL) clientAuth() string {
-	if a := strings.ToLower(strings.TrimSpace(s.OAuthClientAuth)); a != "" {
-		return a
+// oauthSettings are the keys with which tokens are asked for.
+func (s *SASL) oauthSettings() *auth.OAuthSettings {
+	return &auth.OAuthSettings{
+		TokenURL: s.OAuthTokenURL, ClientID: s.OAuthClientID, ClientSecret: s.OAuthClientSecret, Scope: s.OAuthScope, Audience: s.OAuthAudience, Params: s.OAuthParams,
+		CAFile: s.OAuthCAFile, CAPassword: s.OAuthCAPassword,
+		ClientAuth: s.OAuthClientAuth, CertFile: s.OAuthCertFile, KeyFile: s.OAuthKeyFile, KeyPassword: s.OAuthKeyPassword, KeyID: s.OAuthKeyID, SigningAlgorithm: s.OAuthSigningAlgorithm,
+		AssertionFile: s.OAuthAssertionFile, SubjectTokenFile: s.OAuthSubjectTokenFile, SubjectTokenType: s.OAuthSubjectTokenType,
+		AllowPlainHTTP: s.OAuthAllowPlainHTTP, RefreshBefore: s.OAuthRefreshBefore,
 	}
-	return ClientAuthPost
-}
-
-func (s *SASL) refreshBefore() time.Duration {
-	if s.OAuthRefreshBefore == nil {
-		return DefaultRefreshBefore
-	}
-	return time.Duration(*s.OAuthRefreshBefore)
 }

@@ -5,10 +5,9 @@
 package kafka
 
 import (
-	"net"
 	"strings"
 
-	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/auth/tlsstore"
 )
 
 // Settings say how to connect to a cluster: Mage's keys and Headrace's
@@ -23,28 +22,12 @@ type Settings struct {
 	SASL             *SASL    `mapstructure:"sasl_config" doc:"authentication settings"`
 }
 
-// SSL is Mage's ssl_config with key stores added.
-type SSL struct {
-	CAFile        string           `mapstructure:"cafile" doc:"PEM file of the CAs to trust; default the system's"`
-	CertFile      string           `mapstructure:"certfile" doc:"PEM file of the client certificate chain"`
-	KeyFile       string           `mapstructure:"keyfile" doc:"PEM file of the client key; default it stands in certfile"`
-	Password      connector.Secret `mapstructure:"password" doc:"password of the key"`
-	CheckHostname *bool            `mapstructure:"check_hostname" doc:"whether the broker's name must match its certificate; default true"`
-	Truststore    *Store           `mapstructure:"truststore" doc:"CAs to trust, in a store"`
-	Keystore      *Store           `mapstructure:"keystore" doc:"client certificate and key, in a store"`
-}
-
-// Store is a trust or key store, by location or inline.
-type Store struct {
-	Type             string           `mapstructure:"type" enum:"NONE,PEM,PKCS12,JKS" doc:"kind of store; a JKS that is really PKCS12, as newer keytools write it, is read too"`
-	Location         string           `mapstructure:"location" doc:"file"`
-	Content          connector.Secret `mapstructure:"content" doc:"the store itself: PEM text, or base64 for the binary kinds"`
-	Password         connector.Secret `mapstructure:"password" doc:"password of the store"`
-	KeyPassword      connector.Secret `mapstructure:"key_password" doc:"password of the key, if it has its own"`
-	Certificates     string           `mapstructure:"certificates" doc:"PEM certificates to trust"`
-	CertificateChain string           `mapstructure:"certificate_chain" doc:"PEM client certificate chain"`
-	Key              connector.Secret `mapstructure:"key" doc:"PEM client key"`
-}
+// SSL is Mage's ssl_config with key stores added, and Store one of those; they
+// are the same for every protocol.
+type (
+	SSL   = tlsstore.Settings
+	Store = tlsstore.StoreSettings
+)
 
 // ProtocolPlaintext and its siblings are the closed set of security protocols.
 const (
@@ -102,20 +85,4 @@ func (s *Settings) UsesTLS() bool {
 // UsesSASL reports whether connections authenticate with SASL.
 func (s *Settings) UsesSASL() bool {
 	return s.Protocol() == ProtocolSASLPlaintext || s.Protocol() == ProtocolSASLSSL
-}
-
-// checkHostname is true unless it is switched off in writing.
-func (s *SSL) checkHostname() bool { return s == nil || s.CheckHostname == nil || *s.CheckHostname }
-
-// loopback reports whether an address or host name can only mean this machine.
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback()
 }

@@ -22,7 +22,7 @@ func (s *Settings) Validate() []connector.Fault {
 		f.add("client_id", "must be at most 249 characters without line breaks")
 	}
 	if s.SSL != nil {
-		s.SSL.validate(&f)
+		f = append(f, s.SSL.Faults("ssl_config.")...)
 		if known && !s.UsesTLS() {
 			f.add("ssl_config", "has no effect with security_protocol %s; set SSL or SASL_SSL, or remove it", s.Protocol())
 		}
@@ -78,111 +78,4 @@ func (s *Settings) validateProtocol(f *faults) bool {
 	}
 	f.add("security_protocol", "%q is not a protocol; use PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL%s", s.SecurityProtocol, hint)
 	return false
-}
-
-func (c *SSL) validate(f *faults) {
-	const at = "ssl_config."
-	if c.Truststore != nil {
-		c.Truststore.validateTrust(f, at+"truststore")
-		if c.CAFile != "" && !c.Truststore.none() {
-			f.add(at+"cafile", "cannot be given together with truststore; keep one of them")
-		}
-	}
-	if c.Keystore != nil {
-		c.Keystore.validateKey(f, at+"keystore")
-		if !c.Keystore.none() && (c.CertFile != "" || c.KeyFile != "") {
-			f.add(at+"certfile", "cannot be given together with keystore; keep one of them")
-		}
-	}
-	if c.KeyFile != "" && c.CertFile == "" {
-		f.add(at+"certfile", "is missing; keyfile %q needs the certificate that belongs to it", c.KeyFile)
-	}
-	if c.Password != "" && c.CertFile == "" && c.KeyFile == "" {
-		f.add(at+"password", "is the password of a key, but there is no keyfile; a store has its own password key")
-	}
-}
-
-// storeType is the kind in upper case; PEM when PEM keys are given without one.
-func (s *Store) storeType() string {
-	t := strings.ToUpper(strings.TrimSpace(s.Type))
-	switch {
-	case t == "P12" || t == "PFX" || t == "PKCS#12":
-		return "PKCS12"
-	case t != "":
-		return t
-	case s.Certificates != "" || s.CertificateChain != "" || s.Key != "" || strings.Contains(s.Content.Reveal(), "-----BEGIN"):
-		return "PEM"
-	case s.Location == "" && s.Content == "":
-		return "NONE"
-	}
-	return ""
-}
-
-func (s *Store) none() bool { return s == nil || s.storeType() == "NONE" }
-
-// validateShape checks what trust and key stores have in common and reports
-// whether the details are worth checking.
-func (s *Store) validateShape(f *faults, at string) bool {
-	switch t := s.storeType(); t {
-	case "NONE":
-		if s.Type != "" && (s.Location != "" || s.Content != "" || s.Certificates != "" || s.Key != "") {
-			f.add(at+".type", "is NONE, but the store is given; say PEM, PKCS12 or JKS")
-		}
-		if s.Type == "" {
-			f.add(at, "is empty; give type and location or content, or remove it")
-		}
-		return false
-	case "PEM", "PKCS12", "JKS":
-	case "":
-		f.add(at+".type", "is missing; say PEM, PKCS12 or JKS")
-		return false
-	default:
-		f.add(at+".type", "%q is not a kind of store; use NONE, PEM, PKCS12 or JKS", s.Type)
-		return false
-	}
-	if s.Location != "" && s.Content != "" {
-		f.add(at+".content", "cannot be given together with location; keep one of them")
-	}
-	if s.storeType() != "PEM" {
-		if s.Certificates != "" || s.CertificateChain != "" || s.Key != "" {
-			f.add(at, "certificates, certificate_chain and key belong to type PEM; a %s store goes into location or content", s.storeType())
-		}
-		if s.Location == "" && s.Content == "" {
-			f.add(at+".location", "is missing; give the file, or the store in base64 as content")
-		}
-	}
-	return true
-}
-
-func (s *Store) validateTrust(f *faults, at string) {
-	if !s.validateShape(f, at) || s.storeType() != "PEM" {
-		return
-	}
-	if s.Location == "" && s.Content == "" && s.Certificates == "" {
-		f.add(at+".location", "is missing; give the file, or PEM text as certificates")
-	}
-	if s.Certificates != "" && (s.Location != "" || s.Content != "") {
-		f.add(at+".certificates", "cannot be given together with location or content; keep one of them")
-	}
-	if s.Key != "" || s.CertificateChain != "" {
-		f.add(at+".key", "a trust store has no key; client certificates go into keystore")
-	}
-}
-
-func (s *Store) validateKey(f *faults, at string) {
-	if !s.validateShape(f, at) || s.storeType() != "PEM" {
-		return
-	}
-	if s.Certificates != "" {
-		f.add(at+".certificates", "belongs to a trust store; the client's own chain is certificate_chain")
-	}
-	whole := s.Location != "" || s.Content != ""
-	switch {
-	case whole && s.Key != "":
-		f.add(at+".key", "cannot be given together with location or content; keep one of them")
-	case !whole && s.Key == "":
-		f.add(at+".key", "is missing; give a PEM file with chain and key as location, or key and certificate_chain as text")
-	case !whole && s.CertificateChain == "":
-		f.add(at+".certificate_chain", "is missing; key needs the certificate that belongs to it")
-	}
 }

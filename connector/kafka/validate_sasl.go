@@ -1,9 +1,7 @@
 package kafka
 
 import (
-	"net/url"
 	"strings"
-	"time"
 )
 
 // validate reports the faults of sasl_config. The path of a key that came from
@@ -74,92 +72,8 @@ func (s *SASL) validateOAuth(f *faults, at string) {
 		s.validateExtensions(f, at)
 		return
 	}
-	if s.OAuthTokenURL == "" {
-		f.add(at+"oauth_token_url", "is required for OAUTHBEARER")
-	} else {
-		s.validateTokenURL(f, at)
-	}
-	if s.OAuthClientID == "" && s.OAuthAssertionFile == "" && s.OAuthSubjectTokenFile == "" {
-		f.add(at+"oauth_client_id", "is required for OAUTHBEARER")
-	}
-	s.validateClientAuth(f, at)
+	*f = append(*f, s.oauthSettings().Faults(at)...)
 	s.validateExtensions(f, at)
-	if s.OAuthRefreshBefore != nil && time.Duration(*s.OAuthRefreshBefore) > time.Hour {
-		f.add(at+"oauth_refresh_before", "must be at most 1h")
-	}
-	if s.OAuthSubjectTokenType != "" && s.OAuthSubjectTokenFile == "" {
-		f.add(at+"oauth_subject_token_file", "is missing; oauth_subject_token_type says what it holds")
-	}
-	for k := range s.OAuthParams {
-		if oneOf(k, "grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type") {
-			f.add(at+"oauth_params", "%s is set by its own key and cannot be given here", k)
-		}
-	}
-}
-
-func (s *SASL) validateTokenURL(f *faults, at string) {
-	u, err := url.Parse(s.OAuthTokenURL)
-	switch {
-	case err != nil || u.Host == "":
-		f.add(at+"oauth_token_url", "is not a URL; write it like https://id.example.com/realms/r/protocol/openid-connect/token")
-	case u.User != nil:
-		f.add(at+"oauth_token_url", "carries a user name; use oauth_client_id and oauth_client_secret")
-	case u.Scheme == "http" && !loopback(u.Host) && !s.OAuthAllowPlainHTTP:
-		f.add(at+"oauth_token_url", "is plain http, so the client secret can be read on the way; use https, or allow it with oauth_allow_plain_http: true")
-	case u.Scheme != "http" && u.Scheme != "https":
-		f.add(at+"oauth_token_url", "must start with https://")
-	case s.OAuthCAPassword != "" && s.OAuthCAFile == "":
-		f.add(at+"oauth_ca_password", "is the password of oauth_cafile, which is missing")
-	case u.Scheme == "http" && s.OAuthCAFile != "":
-		f.add(at+"oauth_cafile", "has no effect with a plain http token URL; use https or remove it")
-	case u.Scheme == "http" && s.clientAuth() == ClientAuthMTLS:
-		f.add(at+"oauth_client_auth", "mtls needs an https token URL")
-	}
-}
-
-func (s *SASL) validateClientAuth(f *faults, at string) {
-	a := s.clientAuth()
-	switch a {
-	case ClientAuthPost, ClientAuthBasic:
-		proven := s.OAuthAssertionFile != "" || s.OAuthSubjectTokenFile != ""
-		if s.OAuthClientSecret == "" && !proven {
-			f.add(at+"oauth_client_secret", "is required for OAUTHBEARER")
-		}
-		if s.OAuthClientSecret != "" && s.OAuthAssertionFile != "" {
-			f.add(at+"oauth_assertion_file", "cannot be given together with oauth_client_secret; keep one of them")
-		}
-		if a == ClientAuthBasic && s.OAuthAssertionFile != "" {
-			f.add(at+"oauth_client_auth", "basic sends a secret, but oauth_assertion_file is given; remove one of them")
-		}
-	case ClientAuthPrivateKeyJWT:
-		if s.OAuthKeyFile == "" && s.OAuthAssertionFile == "" {
-			f.add(at+"oauth_keyfile", "is required for oauth_client_auth private_key_jwt")
-		}
-		if s.OAuthKeyFile != "" && s.OAuthAssertionFile != "" {
-			f.add(at+"oauth_assertion_file", "cannot be given together with oauth_keyfile for private_key_jwt; keep one of them")
-		}
-	case ClientAuthMTLS:
-		if s.OAuthCertFile == "" {
-			f.add(at+"oauth_certfile", "is required for oauth_client_auth mtls")
-		}
-	default:
-		f.add(at+"oauth_client_auth", "%q is not a way to authenticate; use post, basic, private_key_jwt or mtls", s.OAuthClientAuth)
-		return
-	}
-	if (a == ClientAuthPrivateKeyJWT || a == ClientAuthMTLS) && s.OAuthClientSecret != "" {
-		f.add(at+"oauth_client_secret", "is not used with oauth_client_auth %s; remove it", a)
-	}
-	if a == ClientAuthPost || a == ClientAuthBasic {
-		if s.OAuthKeyFile != "" {
-			f.add(at+"oauth_keyfile", "is used with oauth_client_auth private_key_jwt or mtls only")
-		}
-	}
-	if s.OAuthCertFile != "" && a != ClientAuthMTLS {
-		f.add(at+"oauth_certfile", "is used with oauth_client_auth mtls only")
-	}
-	if !oneOf(s.OAuthSigningAlgorithm, "", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA") {
-		f.add(at+"oauth_signing_algorithm", "%q is not an algorithm; use RS256, PS256, ES256 or EdDSA, or leave it to the key", s.OAuthSigningAlgorithm)
-	}
 }
 
 // validateExtensions holds KIP-342: names are letters, values are printable,

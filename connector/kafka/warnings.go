@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"net/url"
+
+	"github.com/headrace/headrace/auth"
 )
 
 // Warnings are remarks about settings that work but are weaker than they look,
@@ -11,7 +13,7 @@ func (s *Settings) Warnings() []string {
 	if s.APIVersion != "" {
 		out = append(out, "api_version is ignored: versions are negotiated with each broker")
 	}
-	if s.UsesTLS() && !s.SSL.checkHostname() {
+	if s.UsesTLS() && !s.SSL.ChecksHostname() {
 		out = append(out, "ssl_config.check_hostname is false: any server with a certificate of a trusted CA can pose as a broker")
 	}
 	if s.Protocol() == ProtocolSASLPlaintext && s.SASL != nil && !s.allLoopback() {
@@ -23,7 +25,7 @@ func (s *Settings) Warnings() []string {
 		}
 	}
 	if s.SASL != nil && s.SASL.OAuthTokenURL != "" {
-		if u, err := url.Parse(s.SASL.OAuthTokenURL); err == nil && u.Scheme == "http" && !loopback(u.Host) {
+		if u, err := url.Parse(s.SASL.OAuthTokenURL); err == nil && u.Scheme == "http" && !auth.Loopback(u.Host) {
 			out = append(out, "sasl_config.oauth_token_url is plain http: the client secret and the token can be read on the way")
 		}
 	}
@@ -35,7 +37,7 @@ func (s *Settings) Warnings() []string {
 
 func (s *Settings) allLoopback() bool {
 	for _, addr := range s.Servers() {
-		if !loopback(addr) {
+		if !auth.Loopback(addr) {
 			return false
 		}
 	}
