@@ -48,8 +48,10 @@ type Options struct {
 }
 
 // Load reads the project file and all pipelines at paths: files, or folders
-// with headrace.yaml, pipelines/*.yaml or pipeline files of their own. Every
-// problem of every file is reported; the Project is usable only without any.
+// with headrace.yaml, pipelines/*.yaml or pipeline files of their own. The
+// project's folder is that of the project file, without one that of the first
+// path. Every problem of every file is reported; the Project is usable only
+// without any.
 func Load(paths []string, o Options) (*Project, config.Problems) {
 	if o.Resolver == nil {
 		o.Resolver = config.NewResolver()
@@ -57,7 +59,7 @@ func Load(paths []string, o Options) (*Project, config.Problems) {
 	if len(paths) == 0 {
 		paths = []string{"."}
 	}
-	p := &Project{Dir: ".", State: DefaultStateConfig(), resolver: o.Resolver}
+	p := &Project{Dir: projectDirs(paths[:1])[0], State: DefaultStateConfig(), resolver: o.Resolver}
 	var problems config.Problems
 	if p.File = findProjectFile(paths, o.ProjectFile); p.File != "" {
 		p.Dir = filepath.Dir(p.File)
@@ -96,29 +98,34 @@ func (p *Project) checkNames() config.Problems {
 	return problems
 }
 
-// findProjectFile looks beside each path, and above a folder "pipelines".
+// findProjectFile looks in the folders of the paths, then in the current one.
 func findProjectFile(paths []string, named string) string {
 	if named != "" {
 		return named
 	}
-	var dirs []string
-	for _, path := range paths {
-		dir := path
-		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			dir = filepath.Dir(path)
-		}
-		dirs = append(dirs, dir)
-		if abs, err := filepath.Abs(dir); err == nil && filepath.Base(abs) == "pipelines" {
-			dirs = append(dirs, filepath.Join(dir, ".."))
-		}
-	}
-	for _, dir := range append(dirs, ".") {
+	for _, dir := range append(projectDirs(paths), ".") {
 		file := filepath.Join(dir, ProjectFile)
 		if _, err := os.Stat(file); err == nil {
 			return file
 		}
 	}
 	return ""
+}
+
+// projectDirs returns the folder that each path makes a project: itself or that
+// of the file, and for a folder "pipelines" the one above.
+func projectDirs(paths []string) []string {
+	dirs := make([]string, len(paths))
+	for i, path := range paths {
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			path = filepath.Dir(path)
+		}
+		if abs, err := filepath.Abs(path); err == nil && filepath.Base(abs) == "pipelines" {
+			path = filepath.Join(path, "..")
+		}
+		dirs[i] = path
+	}
+	return dirs
 }
 
 // projectHead are the sections of the project file that are decoded here.

@@ -120,7 +120,7 @@ func (r *run) pump(ctx context.Context) error {
 		go func() {
 			err := s.source.Run(ctx, s.out)
 			if err != nil {
-				err = fmt.Errorf("block %s: %w", s.block.Name, err)
+				err = inBlock(s.block, err)
 				cancel()
 			}
 			results <- err
@@ -141,6 +141,16 @@ func (r *run) pump(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// inBlock names the block of a source's error, unless it comes from an exporter
+// and names that.
+func inBlock(b *Block, err error) error {
+	var undelivered *exporter.DeliveryError
+	if errors.As(err, &undelivered) {
+		return err
+	}
+	return fmt.Errorf("block %s: %w", b.Name, err)
 }
 
 func (r *run) closeExporters() error {

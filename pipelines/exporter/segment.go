@@ -95,6 +95,9 @@ func (e *Exporter) failed(m *connector.Message, r connector.Result) {
 		e.log.Error("a record failed; further ones are only counted",
 			"block", e.cfg.Origin.Block, "kind", connector.KindOf(r.Err).String(), "error", r.Err)
 	}
+	if block := e.cfg.Origin.Block; block != "" && r.Err != nil {
+		r.Err = &DeliveryError{Block: block, Err: r.Err}
+	}
 	r.Outcome = connector.Failed
 	m.Finish(r)
 }
@@ -140,3 +143,16 @@ func (f *flight) wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// DeliveryError is why a record was not delivered, with the block that could
+// not. It has the kind of Err.
+type DeliveryError struct {
+	Block string
+	Err   error
+}
+
+// Error implements error.
+func (e *DeliveryError) Error() string { return "block " + e.Block + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DeliveryError) Unwrap() error { return e.Err }
