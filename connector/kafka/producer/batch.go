@@ -13,13 +13,13 @@ import (
 
 const (
 	batchHeader    = 61  // bytes of a record batch before its records
-	recordSlack    = 6   // what recordSize may say too much for a record that is alone
+	recordSlack    = 8   // what recordSize may say too much for a record that is alone
 	recordOverhead = 192 // our own memory for one record, next to its bytes
 )
 
 // recordSize is an upper bound of the encoded size of m in a batch.
 func recordSize(m *connector.Message) int {
-	n := 1 + 5 + 3 + varBytes(m.Key) + varBytes(m.Value) + varLen(len(m.Headers))
+	n := 1 + 7 + 3 + varBytes(m.Key) + varBytes(m.Value) + varLen(len(m.Headers))
 	for i := range m.Headers {
 		h := &m.Headers[i]
 		n += varLen(len(h.Key)) + len(h.Key) + varBytes(h.Value)

@@ -14,6 +14,8 @@ import (
 // transactions a partition bumps the epoch for itself, without asking; a new id
 // is fetched only when the old one is of no use.
 type identity struct {
+	fetching sync.Mutex // held while the cluster is asked
+
 	mu      sync.Mutex
 	known   bool
 	id      int64
@@ -54,6 +56,11 @@ func (i *identity) drop(id int64) {
 // when it must be tried again.
 func (i *identity) fetch(c *control) bool {
 	p := c.p
+	i.fetching.Lock()
+	defer i.fetching.Unlock()
+	if i.served() {
+		return true
+	}
 	resp, err := p.initProducer(c)
 	if err == nil && !errors.Is(resp.Err, sarama.ErrNoError) {
 		err = resp.Err
@@ -81,6 +88,15 @@ func (i *identity) fetch(c *control) bool {
 		part.identified(err)
 	}
 	return true
+}
+
+// served reports whether nobody waits: partitions that ask at the same time
+// share one answer, and a second one would make the first id stale in a
+// transaction.
+func (i *identity) served() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known && len(i.waiting) == 0
 }
 
 func (i *identity) stillWaiting() bool {

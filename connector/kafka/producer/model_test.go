@@ -83,6 +83,7 @@ type model struct {
 	// what to do with the request being handled, by partition
 	verdicts map[int32]*kerr.Error
 	faults   atomic.Uint64
+	calm     atomic.Bool // connections neither break nor stall any more
 }
 
 // plan is what a seed draws once.
@@ -354,7 +355,7 @@ func (c *faultyConn) fault() error {
 	if c.n.Add(1) < 6 {
 		return nil
 	}
-	if c.m.chance(c.m.plan.drops) {
+	if !c.m.calm.Load() && c.m.chance(c.m.plan.drops) {
 		c.m.faults.Add(1)
 		_ = c.Conn.Close()
 		return errCut
@@ -370,7 +371,7 @@ func (c *faultyConn) Read(b []byte) (int, error) {
 }
 
 func (c *faultyConn) Write(b []byte) (int, error) {
-	if c.m.chance(c.m.plan.delays) {
+	if !c.m.calm.Load() && c.m.chance(c.m.plan.delays) {
 		time.Sleep(time.Duration(1+len(b)%7) * 300 * time.Microsecond) // a slow answer is part of the schedule
 	}
 	if err := c.fault(); err != nil {
@@ -384,9 +385,7 @@ func (m *model) check(t *testing.T, logs [][]*entry) {
 	bad := func(format string, args ...any) {
 		t.Errorf("seed %d (HEADRACE_MODEL_SEED=%d replays it): %s\n%+v", m.seed, m.seed, fmt.Sprintf(format, args...), m.plan)
 	}
-	m.mu.Lock()
-	m.plan.drops, m.plan.delays = 0, 0
-	m.mu.Unlock()
+	m.calm.Store(true) // what is read back comes over the same connections
 	type place struct{ w, i int }
 	at := make(map[place][]*kgo.Record)
 	for part, rs := range stored(t, m.cluster, "t") {

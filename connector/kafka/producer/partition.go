@@ -20,9 +20,10 @@ type partition struct {
 
 	mu       sync.Mutex
 	leader   *conn
-	moveTo   *conn // leader to change to once drained
-	epoch    int32 // leader epoch
-	queued   *conn // the sender in whose ready list it stands
+	moveTo   *conn    // leader to change to once drained
+	epoch    int32    // leader epoch
+	queued   *conn    // the sender in whose ready list it stands
+	taken    *request // the last request that it gave a batch to
 	pending  []*batch
 	next     int
 	inflight int
@@ -162,6 +163,11 @@ func (p *partition) take(c *conn, r *request, now int64, idle bool) (b *batch, w
 	if p.queued != c {
 		return nil, never, false // moved away meanwhile
 	}
+	if p.taken == r {
+		// It stands in the list twice: it moved away and came back. A request
+		// has room for one batch of a partition.
+		return nil, never, false
+	}
 	wakeAt = p.waits(c, now, idle)
 	if wakeAt > now {
 		if wakeAt == never {
@@ -180,7 +186,7 @@ func (p *partition) take(c *conn, r *request, now int64, idle bool) (b *batch, w
 			p.stamp(b)
 		}
 	}
-	b.inflight, b.request = true, r
+	b.inflight, b.request, p.taken = true, r, r
 	b.lost, b.renew = false, false
 	b.attempts++
 	p.next++

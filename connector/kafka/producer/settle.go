@@ -28,6 +28,9 @@ func (p *partition) complete(b *batch, a answer, now int64, out []*batch) []*bat
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inflight--
+	if p.taken == b.request {
+		p.taken = nil
+	}
 	b.inflight, b.request = false, nil
 	prod := p.t.p
 	if a.act != delivered {

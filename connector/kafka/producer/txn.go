@@ -219,13 +219,12 @@ func (p *Producer) InitTxn(ctx context.Context) error {
 	if p.txn == nil {
 		return errNotTransactional()
 	}
-	p.identity.mu.Lock()
-	known := p.identity.known
-	p.identity.mu.Unlock()
-	if known {
-		return nil
-	}
 	return p.txn.until(ctx, "initialise the transactions of", func() error {
+		p.identity.fetching.Lock()
+		defer p.identity.fetching.Unlock()
+		if p.identity.served() {
+			return nil
+		}
 		resp, err := p.txn.initProducer()
 		if err == nil {
 			p.identity.mu.Lock()
