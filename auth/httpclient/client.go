@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -81,6 +82,16 @@ func (c *Client) Collectors() []prometheus.Collector {
 		return nil
 	}
 	return []prometheus.Collector{c.cached}
+}
+
+// Token is the token that requests carry, requested if need be; ok is false
+// when they carry none.
+func (c *Client) Token(ctx context.Context) (tok auth.Token, ok bool, err error) {
+	if c.tokens == nil {
+		return auth.Token{}, false, nil
+	}
+	tok, err = c.tokens.Token(ctx)
+	return tok, true, err
 }
 
 // Do sends a request as http.Client does, following redirects within the

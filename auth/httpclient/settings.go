@@ -89,6 +89,15 @@ func (s *Settings) method() method {
 // Authenticates reports whether requests carry credentials.
 func (s *Settings) Authenticates() bool { return s.method() != none }
 
+// Describe says in words how requests prove who we are.
+func (s *Settings) Describe() string {
+	how := map[method]string{none: "no credentials", basic: "Basic authentication", bearer: "a ready-made token", file: "a token from a file", oauth: "a token from " + s.OAuth.TokenURL}[s.method()]
+	if s.TLS != nil && s.TLS.KeyStore() != nil {
+		how += ", a client certificate"
+	}
+	return how
+}
+
 // Validate reports every fault that needs neither files nor network. It allows
 // an empty URL, so that a section may be left out; New does not.
 func (s *Settings) Validate() []connector.Fault {

@@ -61,6 +61,9 @@ func (c *Client) Config(serverName string) (*tls.Config, error) {
 	return cfg, nil
 }
 
+// ChecksHost reports whether the name of a server must fit its certificate.
+func (c *Client) ChecksHost() bool { return c.checkHost }
+
 // Current returns settings for the stores as they are now, without a server
 // name, and a number that grows whenever their content is read anew.
 func (c *Client) Current() (*tls.Config, uint64, error) {

@@ -95,20 +95,38 @@ func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
 
 // try opens and closes one connection.
 func (c *Cluster) try(ctx context.Context, addr string) error {
-	cfg, err := c.SaramaConfig()
+	b, _, err := c.connect(ctx, addr, time.Now().Add(dialTimeout))
 	if err != nil {
 		return err
 	}
-	watched := &watchingDialer{ctx: ctx, dialer: dialer{tls: c.identity.tls}}
+	_ = b.Close()
+	return nil
+}
+
+// connect opens one authenticated connection, which ends with ctx and has all
+// its answers by end.
+func (c *Cluster) connect(ctx context.Context, addr string, end time.Time) (*sarama.Broker, *watchingDialer, error) {
+	cfg, err := c.SaramaConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	watched := &watchingDialer{ctx: ctx, dialer: dialer{tls: c.identity.tls}, end: end}
 	cfg.Net.Proxy.Dialer = watched
 	b := sarama.NewBroker(addr)
 	if err := b.Open(cfg); err != nil {
-		return explain(addr, err)
+		return nil, nil, explain(addr, err)
 	}
 	connected, err := b.Connected()
-	if connected {
-		defer func() { _ = b.Close() }()
+	if err = c.explainLogin(addr, connected, watched, err); err != nil {
+		if connected {
+			_ = b.Close()
+		}
+		return nil, nil, err
 	}
+	return b, watched, nil
+}
+
+func (c *Cluster) explainLogin(addr string, connected bool, watched *watchingDialer, err error) error {
 	switch {
 	case err != nil && c.settings.UsesSASL() && closedByPeer(err) && watched.requests.Load() > requestsBeforeSASL:
 		// Kafka answers before it hangs up; older and other brokers do not.
@@ -136,8 +154,10 @@ func closedByPeer(err error) bool {
 type watchingDialer struct {
 	ctx context.Context // of the attempt; the library passes none
 	dialer
+	end      time.Time // of waiting for answers
 	requests atomic.Int32
 	answered atomic.Bool
+	lifetime atomic.Int64 // of the session, in ms, as the broker said it last
 }
 
 func (d *watchingDialer) Dial(network, addr string) (net.Conn, error) {
@@ -148,31 +168,37 @@ func (d *watchingDialer) Dial(network, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	context.AfterFunc(d.ctx, func() { _ = conn.Close() })
-	return &watchedConn{Conn: conn, watch: d, end: time.Now().Add(dialTimeout)}, nil
+	return &watchedConn{Conn: conn, watch: d}, nil
 }
 
+// watchedConn sees every request and answer pass. The library sends one and
+// waits for its answer while it logs in.
 type watchedConn struct {
 	net.Conn
-	watch *watchingDialer
-	end   time.Time
+	watch  *watchingDialer
+	answer sessionReader
 }
 
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.watch.answered.Store(true)
+		if ms, ok := c.answer.read(b[:n]); ok {
+			c.watch.lifetime.Store(ms)
+		}
 	}
 	return n, err
 }
 
 func (c *watchedConn) Write(b []byte) (int, error) {
 	c.watch.requests.Add(1)
+	c.answer.expect(b)
 	return c.Conn.Write(b)
 }
 
 func (c *watchedConn) SetReadDeadline(t time.Time) error {
-	if t.IsZero() || t.After(c.end) {
-		t = c.end
+	if t.IsZero() || t.After(c.watch.end) {
+		t = c.watch.end
 	}
 	return c.Conn.SetReadDeadline(t)
 }
