@@ -1,9 +1,86 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
 	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/connector/kafka/doctor"
+	"github.com/headrace/headrace/pipelines"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{Use: "doctor"}
+	var format string
+	var o doctor.Options
+	cmd := &cobra.Command{
+		Use: "doctor [PATH…]", Short: "Walk each connection step by step and say what to change",
+		Long: "Doctor walks each connection of the project and its pipelines: name, TCP, TLS and its chain, SASL mechanisms,\n" +
+			"token and its claims, authentication, metadata, rights on the topics in use, the session's life. For the first\n" +
+			"step that fails it says what to change. It writes nothing to the cluster.\n\n" +
+			"Exit code 0: every connection works; 1: one does not; 2: the configuration is wrong.",
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if format != "" && format != "text" && format != "json" && format != "junit" {
+				return &exit{exitBadConfig, fmt.Errorf("--output %q: use text, json or junit", format)}
+			}
+			log, err := a.logger()
+			if err != nil {
+				return err
+			}
+			p, problems := a.load(paths, nil)
+			if len(problems) > 0 {
+				return problems
+			}
+			targets := doctorTargets(p)
+			if len(targets) == 0 {
+				return &exit{exitBadConfig, errors.New("no connection is named at these paths; give a folder with " + pipelines.ProjectFile + " or pipelines")}
+			}
+			o.Log = log
+			report := doctor.Run(cmd.Context(), targets, o)
+			if err := a.writeReport(report, format); err != nil {
+				return &exit{exitFailed, err}
+			}
+			if !report.OK() {
+				return &exit{code: exitFailed}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the report on standard output: text, json or junit")
+	cmd.Flags().DurationVar(&o.Timeout, "timeout", 30*time.Second, "longest time for one connection")
+	cmd.Flags().StringVar(&o.Audience, "expect-audience", "", "audience that the brokers want in a token, which they do not tell")
+	cmd.Flags().StringVar(&o.Issuer, "expect-issuer", "", "issuer that the brokers want in a token")
+	return cmd
+}
+
+func doctorTargets(p *pipelines.Project) []doctor.Target {
+	var out []doctor.Target
+	for _, c := range p.Connections() {
+		t := doctor.Target{Name: c.Name, UsedBy: c.UsedBy, Kafka: &c.Settings}
+		for _, topic := range c.Topics {
+			t.Topics = append(t.Topics, doctor.Topic(topic))
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// writeReport writes the report with everything masked that came from outside
+// the files.
+func (a *app) writeReport(report doctor.Report, format string) error {
+	var out bytes.Buffer
+	write := report.WriteText
+	switch format {
+	case "json":
+		write = report.WriteJSON
+	case "junit":
+		write = report.WriteJUnit
+	}
+	if err := write(&out); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(a.stdout, a.resolver.Masker.Mask(out.String()))
+	return err
 }

@@ -171,7 +171,7 @@ func (w *walk) mechanisms(ctx context.Context, conn net.Conn, cluster *kafka.Clu
 	switch {
 	case err != nil:
 		return failed(err, "the listener hangs up on SASL: check that security_protocol is that of the listener")
-	case code == codeIllegalState:
+	case code == codeIllegalState, code == codeUnsupportedMechanism && openToAll(conn): // not every broker says so
 		return failed(errors.New("the listener does not use SASL"), "set security_protocol to "+withoutSASL(s)+", or use the listener's SASL port in bootstrap_server")
 	case code == codeUnsupportedMechanism, code == 0 && len(offered) > 0 && !slices.Contains(offered, want):
 		out := failed(fmt.Errorf("the listener offers %s and not %s", orWord(offers, "no mechanism"), want),

@@ -194,6 +194,7 @@ func TestSabotage(t *testing.T) {
 		{name: "a web server", step: "protocol", advice: "correct the port", s: at(strings.TrimPrefix(web.URL, "http://"))},
 		{name: "no SASL to a SASL listener", step: "mechanisms", advice: "SASL_PLAINTEXT and sasl_config.mechanism to one of SCRAM-SHA-256", s: plain(b.plainSASL)},
 		{name: "no SASL to a SASL listener with TLS", step: "mechanisms", advice: "set security_protocol to SASL_SSL", s: b.ssl(b.tlsSASL, kafka.SSL{})},
+		{name: "SASL to a listener without", step: "mechanisms", advice: "set security_protocol to PLAINTEXT", s: scram(b.open, "exporter", hidden)},
 		{name: "a mechanism that is not offered", step: "mechanisms", advice: "SCRAM-SHA-256, SCRAM-SHA-512", s: kafka.Settings{BootstrapServer: []string{b.plainSASL.Addr()}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &kafka.SASL{Mechanism: "PLAIN", Username: "exporter", Password: hidden}}},
 		{name: "a wrong password", step: "authentication", advice: "correct username and password", s: scram(b.plainSASL, "exporter", "another-"+hidden)},
 		{name: "an unknown user", step: "authentication", advice: "correct username and password", s: scram(b.plainSASL, "nobody", hidden)},

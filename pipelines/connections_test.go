@@ -1,0 +1,55 @@
+package pipelines
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestConnections(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"headrace.yaml": "clusters:\n  main: {bootstrap_server: \"a:9092\"}\n  spare: {bootstrap_server: \"b:9092\"}\n",
+		"pipelines/orders.yaml": `
+blocks:
+  - {type: data_loader, connector_type: kafka, name: in, topics: [z, orders], consumer_group: g}
+  - {type: data_exporter, connector_type: kafka, name: out, topic: orders, dead_letter: {topic: dead}}
+`,
+		"pipelines/other.yaml": `
+blocks:
+  - {type: data_loader, connector_type: stdin, name: in}
+  - {type: data_exporter, connector_type: kafka, name: out, topic: x, bootstrap_server: "c:9092"}
+`,
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, problems := Load([]string{dir}, Options{})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	type seen struct {
+		Name, Server string
+		UsedBy       []string
+		Topics       []UsedTopic
+	}
+	var got []seen
+	for _, c := range p.Connections() {
+		got = append(got, seen{c.Name, c.Settings.Servers()[0], c.UsedBy, c.Topics})
+	}
+	want := []seen{
+		{"main", "a:9092", []string{"orders/in", "orders/out"}, []UsedTopic{{Name: "dead", Write: true}, {Name: "orders", Read: true, Write: true}, {Name: "z", Read: true}}},
+		{"spare", "b:9092", nil, nil},
+		{"other/out", "c:9092", []string{"other/out"}, []UsedTopic{{Name: "x", Write: true}}},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatal(d)
+	}
+}
