@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/headrace/headrace/gateway/openapi"
 )
 
 // readyTimeout bounds one readiness check.
@@ -22,6 +24,29 @@ func (s *Server) handleOps() {
 	if s.OpenAPI != nil {
 		s.Handle("GET /-/openapi.json", s.OpenAPI)
 	}
+}
+
+// Status is the answer to a health check.
+type Status struct {
+	Status string `json:"status"`
+}
+
+// Routes describes the server's own paths, for the API's description; the
+// server mounts them by itself.
+func (s *Server) Routes() []openapi.Route {
+	ok := []openapi.Response{{Status: http.StatusOK, Value: Status{}}}
+	var open any
+	routes := []openapi.Route{
+		{Method: http.MethodGet, Path: "/-/health", ID: "getHealth", Name: "ops.health", Tag: "Operations", Summary: "Whether the process is alive", Responses: ok},
+		{Method: http.MethodGet, Path: "/-/ready", ID: "getReady", Name: "ops.ready", Tag: "Operations", Summary: "Whether the process can do its work", Responses: ok},
+		{Method: http.MethodGet, Path: "/-/openapi.json", ID: "getOpenAPI", Name: "ops.openapi", Tag: "Operations", Summary: "This document",
+			Responses: []openapi.Response{{Status: http.StatusOK, Value: &open}}},
+	}
+	if s.Gatherer != nil {
+		routes = append(routes, openapi.Route{Method: http.MethodGet, Path: "/-/metrics", ID: "getMetrics", Name: "ops.metrics", Tag: "Operations", Summary: "Prometheus metrics",
+			Responses: []openapi.Response{{Status: http.StatusOK, Value: "", Types: []string{"text/plain"}}}})
+	}
+	return routes
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {

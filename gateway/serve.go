@@ -28,6 +28,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // finish runs deferred, so that a panic of the handler is answered and counted.
 func (s *Server) finish(res *response, r *http.Request, start time.Time) {
 	failure := recover()
+	if res.body.rc != nil {
+		// The server looks at its own body: when that was not read to its end
+		// it lets the client read the answer before it closes the connection.
+		r.Body = res.body.rc
+	}
 	if failure != nil && failure != http.ErrAbortHandler {
 		// The value may hold a payload: its type and the stack say where to look.
 		s.log.Error("http handler failed", "route", r.Pattern, "panic", fmt.Sprintf("%T", failure), "stack", string(debug.Stack()))

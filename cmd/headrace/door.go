@@ -16,9 +16,8 @@ import (
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
-	"github.com/headrace/headrace/gateway/restproxy/consume"
-	"github.com/headrace/headrace/gateway/restproxy/produce"
 	"github.com/headrace/headrace/pipelines"
 	"github.com/headrace/headrace/pipelines/exporter"
 )
@@ -30,20 +29,30 @@ const httpLedger = "http"
 // producer's batches anyway.
 const httpBatch = 5000
 
+// httpSettings are what the http section of the project file says.
+type httpSettings struct {
+	gateway.Config
+	rest restproxy.Settings
+}
+
 // httpConfig decodes the http section of the project file.
-func httpConfig(p *pipelines.Project) (gateway.Config, config.Problems) {
-	cfg := gateway.DefaultConfig()
+func httpConfig(p *pipelines.Project) (httpSettings, config.Problems) {
+	cfg := httpSettings{gateway.DefaultConfig(), restproxy.DefaultSettings()}
 	if p == nil || p.HTTP.Kind() == config.Null {
 		return cfg, nil
 	}
-	return cfg, p.HTTP.Named("http").Decode(&cfg)
+	problems := p.HTTP.Named("http").Decode(&cfg.Config, "rest_proxy")
+	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
+		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)
+	}
+	return cfg, problems
 }
 
 // door is the HTTP server with everything behind it.
 type door struct {
 	server   *gateway.Server
 	clusters []*served
-	reads    *consume.Handler // nil without clusters
+	rest     *restproxy.Proxy // nil without clusters
 	log      *slog.Logger
 }
 
@@ -63,7 +72,7 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s)
-	d := &door{server: gateway.New(cfg, log), log: log}
+	d := &door{server: gateway.New(cfg.Config, log), log: log}
 	registry.MustRegister(d.server)
 	d.server.Gatherer = registry
 	admins := make(admin.Fixed, 0, len(p.Clusters))
@@ -77,7 +86,7 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	}
 	d.server.Ready = d.ready
 	if len(d.clusters) > 0 {
-		if err := d.mountRESTProxy(admins); err != nil {
+		if err := d.mountRESTProxy(cfg, admins); err != nil {
 			return nil, err
 		}
 	}
@@ -107,16 +116,14 @@ func serveCluster(c pipelines.Cluster, ledger *connector.Ledger, reg prometheus.
 }
 
 // mountRESTProxy serves the Kafka REST Proxy's v2 and v3 on the clusters.
-func (d *door) mountRESTProxy(admins admin.Fixed) error {
-	deps := admin.Deps{Clusters: admins}
-	admin.Register(d.server.Mux(), "", deps)
-	writes := produce.New(produce.Config{Route: d.route})
-	writes.RegisterV3(d.server.Mux(), "")
-	writes.RegisterV2(d.server.Mux())
-	d.reads = consume.New(consume.Config{Route: d.read})
-	d.reads.RegisterV2(d.server.Mux())
-	d.reads.RegisterV3(d.server.Mux(), "")
-	doc, err := openapi.Handler(openapi.Info{Title: "Headrace", Version: version}, admin.Routes(deps)...)
+func (d *door) mountRESTProxy(cfg httpSettings, admins admin.Fixed) error {
+	rest, err := restproxy.New(restproxy.Config{Settings: cfg.rest, Clusters: admins, Publish: d.route, Read: d.read})
+	if err != nil {
+		return &exit{exitBadConfig, err}
+	}
+	d.rest = rest
+	rest.Mount(d.server.Mux())
+	doc, err := openapi.Handler(openapi.Info{Title: "Headrace", Version: version}, append(rest.Routes(), d.server.Routes()...)...)
 	if err != nil {
 		return fmt.Errorf("make the OpenAPI document: %w", err)
 	}
@@ -177,8 +184,8 @@ func (d *door) cluster(ctx context.Context, id string) (*served, error) {
 // hard bounds that.
 func (d *door) Run(soft, hard context.Context) error {
 	err := d.server.Run(soft)
-	if d.reads != nil {
-		err = errors.Join(err, d.reads.Close(hard))
+	if d.rest != nil {
+		err = errors.Join(err, d.rest.Close(hard))
 	}
 	for _, c := range d.clusters {
 		err = errors.Join(err, c.exporter.Close(hard), c.reader.Close(), c.Close())

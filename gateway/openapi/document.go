@@ -19,7 +19,7 @@ type Info struct {
 // Document describes the routes in OpenAPI 3.1. Two routes with the same ID
 // are a programming error and panic.
 func Document(info Info, routes ...Route) map[string]any {
-	s := &schemas{named: map[string]any{}}
+	s := &schemas{named: map[string]any{}, types: map[string]reflect.Type{}}
 	paths := map[string]map[string]any{}
 	seen, shapes := map[string]string{}, map[string]string{}
 	for _, r := range routes {
@@ -75,7 +75,11 @@ func (s *schemas) operation(r Route) map[string]any {
 		op["parameters"] = params
 	}
 	if r.Request != nil {
-		body := map[string]any{"required": !r.Request.Optional, "content": s.content(r.Request.Types, r.Request.Value)}
+		content := s.content(r.Request.Types, r.Request.Value)
+		for _, t := range r.Request.RawTypes {
+			content[t] = map[string]any{"schema": map[string]any{"type": "string"}}
+		}
+		body := map[string]any{"required": !r.Request.Optional, "content": content}
 		if r.Request.Doc != "" {
 			body["description"] = r.Request.Doc
 		}
@@ -119,14 +123,14 @@ func (s *schemas) parameter(p Param) map[string]any {
 }
 
 func (s *schemas) responses(r Route) map[string]any {
-	errorType := wire.JSON
-	if !strings.HasPrefix(r.Path, "/v3/") {
-		errorType = wire.V2
+	errorTypes := []string{wire.JSON}
+	if !strings.HasPrefix(r.Path, "/v3/") && !strings.HasPrefix(r.Path, "/-/") {
+		errorTypes = []string{wire.V2, wire.JSON}
 	}
 	out := map[string]any{
 		"default": map[string]any{
 			"description": "an error",
-			"content":     s.content([]string{errorType}, wire.Error{}),
+			"content":     s.content(errorTypes, wire.Error{}),
 		},
 		"406": map[string]any{"description": "nothing that is produced here is accepted"},
 	}

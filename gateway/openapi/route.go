@@ -31,7 +31,9 @@ type Route struct {
 	// Responses are the successes and the errors worth naming. Any error has
 	// wire.Error as its body and needs no entry.
 	Responses []Response
-	Handler   http.Handler
+	// OwnTypes says that the handler checks media types by itself.
+	OwnTypes bool
+	Handler  http.Handler
 }
 
 // Param is a parameter in the query, a path or a header.
@@ -47,6 +49,7 @@ type Param struct {
 // type that it is decoded into.
 type Body struct {
 	Types    []string
+	RawTypes []string // those whose bytes are taken as they are
 	Value    any
 	Optional bool
 	Doc      string
@@ -87,13 +90,19 @@ func PathParams(path string) []string {
 	return names
 }
 
+// Mux is what routes are mounted on: *http.ServeMux.
+type Mux interface {
+	Handle(pattern string, h http.Handler)
+}
+
 // Mount serves the routes on mux under prefix ("" or such as /kafka), each
 // with and without a slash at the end. Before a handler runs, the method
 // (405), the Content-Type (415) and the Accept header (406) are checked, in
 // this order, against the table. Routes of one path must be mounted in one
-// call; they may name its parameters differently. Two routes with the same method and path are a programming error and
-// panic, as in http.ServeMux.
-func Mount(mux *http.ServeMux, prefix string, routes ...Route) {
+// call; they may name its parameters differently. Two routes with the same
+// method and path are a programming error and panic, as in http.ServeMux. The
+// request's Pattern becomes method and path of the route, for metrics.
+func Mount(mux Mux, prefix string, routes ...Route) {
 	methods := map[string]map[string]*Route{} // by the path without names
 	var paths []string
 	for _, r := range routes {
@@ -130,13 +139,20 @@ func dispatch(prefix, path string, methods map[string]*Route) http.Handler {
 	names = append(names, http.MethodOptions)
 	slices.Sort(names)
 	allow := strings.Join(names, ",")
+	patterns := make(map[string]string, len(methods))
+	for m, route := range methods {
+		patterns[m] = m + " " + prefix + route.Path
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = wire.WithPrefix(r, prefix)
 		method := r.Method
 		if method == http.MethodHead && methods[method] == nil {
 			method = http.MethodGet
 		}
 		route := methods[method]
+		if route != nil {
+			r.Pattern = patterns[method]
+		}
+		r = wire.WithPrefix(r, prefix)
 		switch {
 		case route != nil:
 			if route.Path != path {
@@ -167,6 +183,10 @@ func rename(r *http.Request, matched, names []string) {
 // ServeHTTP checks the request's media types against the table and lets the
 // handler answer.
 func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if r.OwnTypes {
+		r.Handler.ServeHTTP(w, req)
+		return
+	}
 	if r.Request != nil && len(r.Request.Types) > 0 {
 		given, _, ok := wire.ContentType(req)
 		if !ok || given != "" && !slices.Contains(r.Request.Types, given) {

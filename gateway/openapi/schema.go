@@ -11,7 +11,10 @@ import (
 )
 
 // schemas collects the named types of a document.
-type schemas struct{ named map[string]any }
+type schemas struct {
+	named map[string]any
+	types map[string]reflect.Type
+}
 
 var (
 	textType      = reflect.TypeFor[wire.Text]()
@@ -87,6 +90,10 @@ func (s *schemas) ref(t reflect.Type) map[string]any {
 	if name == "" {
 		return s.object(t)
 	}
+	if other, known := s.types[name]; known && other != t {
+		panic("openapi: two types are called " + name + ": " + other.PkgPath() + " and " + t.PkgPath())
+	}
+	s.types[name] = t
 	if _, known := s.named[name]; !known {
 		s.named[name] = nil // a type may hold itself
 		s.named[name] = s.object(t)

@@ -5,7 +5,6 @@ package consume
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 
@@ -37,6 +36,9 @@ type Config struct {
 	MinBytes *int
 	// MaxInstances bounds the consumers that exist at once (10000).
 	MaxInstances int
+	// Metadata adds headers and timestamps to v2's records, which the original
+	// has not. A request may choose with metadata=true or false.
+	Metadata bool
 	// Decoder reads the formats with a Schema Registry; nil refuses them.
 	Decoder Decoder
 }
@@ -80,44 +82,6 @@ type Handler struct {
 // New returns a Handler; cfg.Route is required.
 func New(cfg Config) *Handler {
 	return &Handler{cfg: cfg.withDefaults(), instances: map[instanceKey]*instance{}}
-}
-
-// Mux is what handlers are mounted on: *http.ServeMux.
-type Mux interface {
-	Handle(pattern string, h http.Handler)
-}
-
-// RegisterV2 mounts the consumer endpoints.
-func (h *Handler) RegisterV2(mux Mux) {
-	const one = "/consumers/{group}/instances/{instance}"
-	for pattern, f := range map[string]http.HandlerFunc{
-		"POST /consumers/{group}":              h.create,
-		"DELETE " + one:                        h.with(h.remove),
-		"POST " + one + "/subscription":        h.with(h.subscribe),
-		"GET " + one + "/subscription":         h.with(h.subscription),
-		"DELETE " + one + "/subscription":      h.with(h.unsubscribe),
-		"POST " + one + "/assignments":         h.with(h.assign),
-		"GET " + one + "/assignments":          h.with(h.assignments),
-		"POST " + one + "/positions":           h.with(h.seek),
-		"POST " + one + "/positions/beginning": h.with(h.seekTo(reader.Earliest)),
-		"POST " + one + "/positions/end":       h.with(h.seekTo(reader.Latest)),
-		"GET " + one + "/records":              h.with(h.records),
-		"POST " + one + "/offsets":             h.with(h.commit),
-		"GET " + one + "/offsets":              h.with(h.committed),
-	} {
-		both(mux, pattern, f)
-	}
-}
-
-// RegisterV3 mounts the stateless read under prefix.
-func (h *Handler) RegisterV3(mux Mux, prefix string) {
-	both(mux, "GET "+prefix+"/v3/clusters/{cluster}/topics/{topic}/partitions/{partition}/records", h.read)
-}
-
-// both mounts the path with and without a slash at its end.
-func both(mux Mux, pattern string, f http.HandlerFunc) {
-	mux.Handle(pattern, f)
-	mux.Handle(pattern+"/{$}", f)
 }
 
 // Close closes all consumers: positions are stored where that is automatic,

@@ -42,21 +42,22 @@ func (in *instance) close(ctx context.Context) {
 	_ = in.consumer.Close(ctx) // what was not stored comes again; there is nobody to tell
 }
 
-// createRequest is the body of a create. Like the original it takes text for
+// ConsumerCreate is the body of a create. Like the original it takes text for
 // numbers and booleans.
-type createRequest struct {
-	Name       string     `json:"name"`
-	ID         string     `json:"id"`
-	Format     string     `json:"format"`
-	Reset      string     `json:"auto.offset.reset"`
-	AutoCommit *wire.Text `json:"auto.commit.enable"`
-	MinBytes   *wire.Int  `json:"fetch.min.bytes"`
-	MinBytes2  *wire.Int  `json:"responseMinBytes"`
-	Timeout    *wire.Int  `json:"consumer.request.timeout.ms"`
-	Timeout2   *wire.Int  `json:"requestWaitMs"`
+type ConsumerCreate struct {
+	Name       string     `json:"name,omitempty"`
+	ID         string     `json:"id,omitempty" doc:"overrides name"`
+	Format     string     `json:"format,omitempty" doc:"binary, json, avro, jsonschema or protobuf"`
+	Reset      string     `json:"auto.offset.reset,omitempty" doc:"earliest, latest or none"`
+	AutoCommit *wire.Text `json:"auto.commit.enable,omitempty"`
+	MinBytes   *wire.Int  `json:"fetch.min.bytes,omitempty"`
+	MinBytes2  *wire.Int  `json:"responseMinBytes,omitempty"`
+	Timeout    *wire.Int  `json:"consumer.request.timeout.ms,omitempty"`
+	Timeout2   *wire.Int  `json:"requestWaitMs,omitempty"`
 }
 
-type createAnswer struct {
+// ConsumerInstance is the answer to a create.
+type ConsumerInstance struct {
 	InstanceID string `json:"instance_id"`
 	BaseURI    string `json:"base_uri"`
 }
@@ -80,7 +81,7 @@ func (h *Handler) createInstance(r *http.Request) (any, error) {
 	if err := negotiate(r); err != nil {
 		return nil, err
 	}
-	var req createRequest
+	var req ConsumerCreate
 	if err := wire.DecodeBody(r, &req, nil); err != nil {
 		return nil, err
 	}
@@ -97,10 +98,10 @@ func (h *Handler) createInstance(r *http.Request) (any, error) {
 	if err := h.add(in); err != nil {
 		return nil, err
 	}
-	return createAnswer{in.key.name, wire.BaseURL(r, h.cfg.Links) + "/consumers/" + in.key.group + "/instances/" + in.key.name}, nil
+	return ConsumerInstance{in.key.name, wire.BaseURL(r, h.cfg.Links) + "/consumers/" + in.key.group + "/instances/" + in.key.name}, nil
 }
 
-func (h *Handler) prepare(req *createRequest) (*instance, reader.ConsumerConfig, error) {
+func (h *Handler) prepare(req *ConsumerCreate) (*instance, reader.ConsumerConfig, error) {
 	cfg := reader.ConsumerConfig{AutoCommit: true, Reset: reader.Reset(req.Reset)}
 	in := &instance{format: strings.ToLower(req.Format), timeout: h.cfg.RequestTimeout, minBytes: *h.cfg.MinBytes}
 	refuse := func(code int, format string, args ...any) (*instance, reader.ConsumerConfig, error) {

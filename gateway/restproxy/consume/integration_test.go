@@ -18,6 +18,7 @@ import (
 
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/produce"
 	"github.com/headrace/headrace/pipelines/exporter"
 	"github.com/headrace/headrace/test/services"
@@ -47,10 +48,8 @@ func onKafka(t *testing.T) (p *proxy, topic string) {
 	t.Cleanup(func() { _ = e.Close(context.Background()) })
 	h := produce.New(produce.Config{Route: produce.OneCluster(e)})
 	s := gateway.New(gateway.DefaultConfig(), nil)
-	h.RegisterV2(s.Mux())
-	h.RegisterV3(s.Mux(), "")
-	p.handler.RegisterV2(s.Mux())
-	p.handler.RegisterV3(s.Mux(), "")
+	openapi.Mount(s.Mux(), "", h.Routes()...)
+	openapi.Mount(s.Mux(), "", p.handler.Routes()...)
 	p.url = serveHandler(t, s.Handler())
 	return p, topic
 }

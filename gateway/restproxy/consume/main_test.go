@@ -16,6 +16,7 @@ import (
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
@@ -63,8 +64,7 @@ func serveOn(t testing.TB, cfg Config, bootstrap []string) *proxy {
 	}
 	h := New(cfg)
 	s := gateway.New(gateway.DefaultConfig(), nil)
-	h.RegisterV2(s.Mux())
-	h.RegisterV3(s.Mux(), "")
+	openapi.Mount(s.Mux(), "", h.Routes()...)
 	url := serveHandler(t, s.Handler())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -49,6 +49,12 @@ func (h *Handler) records(w http.ResponseWriter, r *http.Request, in *instance) 
 	if err := limits(query.Get("timeout"), query.Get("max_bytes"), &poll.Wait, &poll.MaxBytes); err != nil {
 		return nil, err
 	}
+	metadata := h.cfg.Metadata
+	if v := query.Get("metadata"); v != "" {
+		if metadata, err = strconv.ParseBool(v); err != nil {
+			return nil, wire.Errorf(http.StatusBadRequest, "Bad Request: metadata must be true or false")
+		}
+	}
 	records, err := in.consumer.Poll(r.Context(), poll)
 	if err != nil {
 		return nil, err
@@ -60,7 +66,7 @@ func (h *Handler) records(w http.ResponseWriter, r *http.Request, in *instance) 
 		if i > 0 {
 			out.buf = append(out.buf, ',')
 		}
-		out.buf = appendRecordV2(out.buf, p, &records[i])
+		out.buf = appendRecordV2(out.buf, p, &records[i], metadata)
 		out.flush(false)
 	}
 	out.buf = append(out.buf, ']')
@@ -68,13 +74,19 @@ func (h *Handler) records(w http.ResponseWriter, r *http.Request, in *instance) 
 	return answered{}, nil
 }
 
-func appendRecordV2(o []byte, p *payloads, rec *reader.Record) []byte {
+func appendRecordV2(o []byte, p *payloads, rec *reader.Record, metadata bool) []byte {
 	o = append(o, `{"topic":`...)
 	o = appendText(o, rec.Topic)
 	o, bad := p.both(o, rec, `,"key":`, `,"value":`, `,"partition":`)
 	o = strconv.AppendInt(o, int64(rec.Partition), 10)
 	o = append(o, `,"offset":`...)
 	o = strconv.AppendInt(o, rec.Offset, 10)
+	if metadata {
+		o = append(o, `,"timestamp":`...)
+		o = strconv.AppendInt(o, rec.Timestamp.UnixMilli(), 10)
+		o = append(o, `,"headers":`...)
+		o = appendHeaders(o, rec)
+	}
 	if bad != "" {
 		o = appendBad(o, bad)
 	}
@@ -113,7 +125,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, r, err)
 		return
 	}
-	source, err := h.cfg.Route(r.Context(), r.PathValue("cluster"))
+	source, err := h.cfg.Route(r.Context(), r.PathValue("cluster_id"))
 	if err != nil {
 		wire.WriteError(w, r, err)
 		return
@@ -139,11 +151,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) {
 // readRequest reads path and query. format is "" for plain JSON.
 func (h *Handler) readRequest(r *http.Request) (req reader.Request, format string, err error) {
 	query := r.URL.Query()
-	n, ok := integer(r.PathValue("partition"))
+	n, ok := integer(r.PathValue("partition_id"))
 	if !ok || n < 0 || int64(int32(n)) != n {
 		return req, "", wire.NotFound()
 	}
-	req = reader.Request{TP: reader.TP{Topic: r.PathValue("topic"), Partition: int32(n)}, Offset: reader.Earliest,
+	req = reader.Request{TP: reader.TP{Topic: r.PathValue("topic_name"), Partition: int32(n)}, Offset: reader.Earliest,
 		MaxBytes: h.cfg.MaxBytes, Wait: maxTimeout}
 	bad := func(text string) (reader.Request, string, error) {
 		return req, "", wire.Errorf(http.StatusBadRequest, "Bad Request: %s", text)
@@ -213,7 +225,7 @@ func (h *Handler) writeRead(w http.ResponseWriter, r *http.Request, a *reader.An
 	o = append(o, `},"data":[`...)
 	out := &writer{w: w, buf: o}
 	p := &payloads{ctx: r.Context(), format: format, decoder: h.cfg.Decoder}
-	cluster := r.PathValue("cluster")
+	cluster := r.PathValue("cluster_id")
 	for i := range a.Records {
 		if i > 0 {
 			out.buf = append(out.buf, ',')
@@ -236,7 +248,18 @@ func appendRecordV3(o []byte, p *payloads, rec *reader.Record, cluster string) [
 	o = strconv.AppendInt(o, rec.Offset, 10)
 	o = append(o, `,"timestamp":"`...)
 	o = rec.Timestamp.UTC().AppendFormat(o, "2006-01-02T15:04:05.000Z")
-	o = append(o, `","headers":[`...)
+	o = append(o, `","headers":`...)
+	o = appendHeaders(o, rec)
+	kind := `{"type":"` + typesV3[p.format] + `","data":`
+	o, bad := p.both(o, rec, `,"key":`+kind, `},"value":`+kind, `}`)
+	if bad != "" {
+		o = appendBad(o, bad)
+	}
+	return append(o, '}')
+}
+
+func appendHeaders(o []byte, rec *reader.Record) []byte {
+	o = append(o, '[')
 	binary := payloads{format: formatBinary}
 	for i, header := range rec.Headers {
 		if i > 0 {
@@ -248,10 +271,5 @@ func appendRecordV3(o []byte, p *payloads, rec *reader.Record, cluster string) [
 		o, _ = binary.append(o, header.Value) // base64 takes all bytes
 		o = append(o, '}')
 	}
-	kind := `{"type":"` + typesV3[p.format] + `","data":`
-	o, bad := p.both(o, rec, `],"key":`+kind, `},"value":`+kind, `}`)
-	if bad != "" {
-		o = appendBad(o, bad)
-	}
-	return append(o, '}')
+	return append(o, ']')
 }

@@ -12,38 +12,46 @@ import (
 
 // The bodies of the calls that look at or change a consumer's state.
 type (
-	subscriptionBody struct {
-		Topics  []string `json:"topics"`
-		Pattern *string  `json:"topic_pattern"`
+	// SubscriptionRequest names topics, or a pattern for their whole names.
+	SubscriptionRequest struct {
+		Topics  []string `json:"topics,omitempty"`
+		Pattern *string  `json:"topic_pattern,omitempty"`
 	}
-	subscriptionAnswer struct {
+	// Subscription is what a consumer is subscribed to.
+	Subscription struct {
 		Topics []string `json:"topics"`
 	}
-	partition struct {
+	// TopicPartition names a partition.
+	TopicPartition struct {
 		Topic     string   `json:"topic"`
 		Partition wire.Int `json:"partition"`
 	}
-	partitionsBody struct {
-		Partitions []partition `json:"partitions"`
+	// TopicPartitions is a list of partitions.
+	TopicPartitions struct {
+		Partitions []TopicPartition `json:"partitions"`
 	}
-	offset struct {
+	// TopicOffset is a position in a partition.
+	TopicOffset struct {
 		Topic     string   `json:"topic"`
 		Partition wire.Int `json:"partition"`
 		Offset    wire.Int `json:"offset"`
 		Metadata  *string  `json:"metadata"`
 	}
-	offsetsBody struct {
-		Offsets []offset `json:"offsets"`
+	// TopicOffsets is a list of positions.
+	TopicOffsets struct {
+		Offsets []TopicOffset `json:"offsets"`
 	}
-	timestamp struct {
+	// TopicTime is a time in a partition.
+	TopicTime struct {
 		Topic     string    `json:"topic"`
 		Partition wire.Int  `json:"partition"`
-		Timestamp wire.Text `json:"timestamp"`
+		Timestamp wire.Text `json:"timestamp" doc:"ISO-8601, or milliseconds since 1970"`
 		Metadata  *string   `json:"metadata"`
 	}
-	positionsBody struct {
-		Offsets    []offset    `json:"offsets"`
-		Timestamps []timestamp `json:"timestamps"`
+	// Positions says where to go on reading.
+	Positions struct {
+		Offsets    []TopicOffset `json:"offsets,omitempty"`
+		Timestamps []TopicTime   `json:"timestamps,omitempty"`
 	}
 )
 
@@ -62,7 +70,7 @@ func tpOf(topic string, p wire.Int) (reader.TP, error) {
 	return reader.TP{Topic: topic, Partition: n}, nil
 }
 
-func (b *partitionsBody) tps() ([]reader.TP, error) {
+func (b *TopicPartitions) tps() ([]reader.TP, error) {
 	var tps []reader.TP
 	for _, p := range b.Partitions {
 		tp, err := tpOf(p.Topic, p.Partition)
@@ -85,7 +93,7 @@ func body(r *http.Request, v any, missing *wire.Error) error {
 }
 
 func (h *Handler) subscribe(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-	var req subscriptionBody
+	var req SubscriptionRequest
 	if err := body(r, &req, errNull()); err != nil {
 		return nil, err
 	}
@@ -113,7 +121,7 @@ func (h *Handler) subscription(_ http.ResponseWriter, r *http.Request, in *insta
 	if topics == nil {
 		topics = []string{}
 	}
-	return subscriptionAnswer{topics}, nil
+	return Subscription{topics}, nil
 }
 
 func (h *Handler) unsubscribe(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
@@ -123,7 +131,7 @@ func (h *Handler) unsubscribe(_ http.ResponseWriter, r *http.Request, in *instan
 }
 
 func (h *Handler) assign(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-	var req partitionsBody
+	var req TopicPartitions
 	if err := body(r, &req, errNull()); err != nil {
 		return nil, err
 	}
@@ -140,15 +148,15 @@ func (h *Handler) assignments(_ http.ResponseWriter, r *http.Request, in *instan
 	if err := negotiate(r); err != nil {
 		return nil, err
 	}
-	answer := partitionsBody{Partitions: []partition{}}
+	answer := TopicPartitions{Partitions: []TopicPartition{}}
 	for _, tp := range in.consumer.Assignment() {
-		answer.Partitions = append(answer.Partitions, partition{tp.Topic, wire.Int(tp.Partition)})
+		answer.Partitions = append(answer.Partitions, TopicPartition{tp.Topic, wire.Int(tp.Partition)})
 	}
 	return answer, nil
 }
 
 func (h *Handler) seek(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-	var req positionsBody
+	var req Positions
 	if err := body(r, &req, errNull()); err != nil {
 		return nil, err
 	}
@@ -183,7 +191,7 @@ func (h *Handler) seek(_ http.ResponseWriter, r *http.Request, in *instance) (an
 
 func (h *Handler) seekTo(position int64) call {
 	return func(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-		var req partitionsBody
+		var req TopicPartitions
 		if err := body(r, &req, errNull()); err != nil {
 			return nil, err
 		}
@@ -204,7 +212,7 @@ func (h *Handler) seekTo(position int64) call {
 // commit stores offset+1, as the original does: clients name the last record
 // that they are done with.
 func (h *Handler) commit(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-	var req offsetsBody
+	var req TopicOffsets
 	if err := body(r, &req, nil); err != nil {
 		return nil, err
 	}
@@ -235,7 +243,7 @@ func (h *Handler) commit(_ http.ResponseWriter, r *http.Request, in *instance) (
 }
 
 func (h *Handler) committed(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-	var req partitionsBody
+	var req TopicPartitions
 	if err := body(r, &req, wire.UnknownPartition()); err != nil {
 		return nil, err
 	}
@@ -247,10 +255,10 @@ func (h *Handler) committed(_ http.ResponseWriter, r *http.Request, in *instance
 	if err != nil {
 		return nil, err
 	}
-	answer := offsetsBody{Offsets: []offset{}}
+	answer := TopicOffsets{Offsets: []TopicOffset{}}
 	for _, tp := range tps {
 		if c := stored[tp]; c.Offset >= 0 {
-			answer.Offsets = append(answer.Offsets, offset{tp.Topic, wire.Int(tp.Partition), wire.Int(c.Offset), &c.Metadata})
+			answer.Offsets = append(answer.Offsets, TopicOffset{tp.Topic, wire.Int(tp.Partition), wire.Int(c.Offset), &c.Metadata})
 		}
 	}
 	return answer, nil

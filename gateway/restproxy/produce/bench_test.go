@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/gateway/openapi"
 )
 
 // atOnce acknowledges within Publish: what is left is the cost of the door.
@@ -33,8 +34,7 @@ func (d discard) WriteHeader(int)             {}
 func benchmark(b *testing.B, path, contentType, body string, records int) {
 	h := New(Config{Route: OneCluster(atOnce)})
 	mux := http.NewServeMux()
-	h.RegisterV2(mux)
-	h.RegisterV3(mux, "")
+	openapi.Mount(mux, "", h.Routes()...)
 	r := httptest.NewRequest("POST", path, nil)
 	r.Header.Set("Content-Type", contentType)
 	r.ContentLength = int64(len(body))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/gateway/openapi"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -96,8 +97,7 @@ func serve(t testing.TB, cfg Config) string {
 	t.Helper()
 	s := gateway.New(gateway.DefaultConfig(), nil)
 	h := New(cfg)
-	h.RegisterV3(s.Mux(), "")
-	h.RegisterV2(s.Mux())
+	openapi.Mount(s.Mux(), "", h.Routes()...)
 	srv := httptest.NewServer(s.Handler())
 	t.Cleanup(func() {
 		srv.Close()

@@ -42,13 +42,27 @@ type Config struct {
 	// streaming.connection.max.duration.ms and its grace period.
 	StreamMax, StreamGrace time.Duration
 	// DefaultFormat is the v2 format of a body that is plain
-	// application/json: "binary" or "json". Empty refuses it, as the original.
+	// application/json: "binary" or "json". With it a body of text/plain or
+	// application/octet-stream is taken as well, as the value of one record.
+	// Empty refuses all three, as the original.
 	DefaultFormat string
 	// Schemas serves the formats with a Schema Registry; nil refuses them.
 	Schemas Schemas
 	// FailedStatus answers 207 instead of 200 where records of a v2 request
-	// failed. The original always answers 200.
+	// failed. The original always answers 200. A request may choose with
+	// failed_status=207 or 200.
 	FailedStatus bool
+	// Metadata lets v2 records have headers and a timestamp, which the
+	// original refuses as unknown fields. A request may choose with
+	// metadata=true or false.
+	Metadata bool
+	// NullIsTombstone writes null data of a format with a schema as Kafka's
+	// null instead of asking the schema
+	// (null.request.body.always.publishes.empty.record).
+	NullIsTombstone bool
+	// Limit reports whether one more v3 record may be produced to a cluster
+	// now; the record is answered with a 429 element otherwise. Nil is no limit.
+	Limit func(cluster string, bytes int) bool
 }
 
 // OneCluster routes every request to p, whatever cluster id it names.
@@ -85,30 +99,6 @@ type Handler struct {
 // New returns a Handler; cfg.Route is required.
 func New(cfg Config) *Handler {
 	return &Handler{cfg: cfg.withDefaults()}
-}
-
-// Mux is what handlers are mounted on: *http.ServeMux.
-type Mux interface {
-	Handle(pattern string, h http.Handler)
-}
-
-// RegisterV3 mounts the v3 endpoints under prefix ("" or such as /kafka).
-func (h *Handler) RegisterV3(mux Mux, prefix string) {
-	records := prefix + "/v3/clusters/{cluster}/topics/{topic}/records"
-	both(mux, "POST "+records, h.produceV3)
-	both(mux, "POST "+records+":batch", h.produceV3Batch)
-}
-
-// RegisterV2 mounts the v2 endpoints.
-func (h *Handler) RegisterV2(mux Mux) {
-	both(mux, "POST /topics/{topic}", h.produceV2)
-	both(mux, "POST /topics/{topic}/partitions/{partition}", h.produceV2)
-}
-
-// both mounts the path with and without a slash at its end.
-func both(mux Mux, pattern string, f http.HandlerFunc) {
-	mux.Handle(pattern, f)
-	mux.Handle(pattern+"/{$}", f)
 }
 
 // Header values that never change, shared to spare their allocation.

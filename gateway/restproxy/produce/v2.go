@@ -17,6 +17,13 @@ const (
 	formatAvro       = "avro"
 	formatJSONSchema = "jsonschema"
 	formatProtobuf   = "protobuf"
+	formatRaw        = "raw" // the body is the value of one record
+)
+
+// The media types of formatRaw.
+const (
+	textPlain = "text/plain"
+	octets    = "application/octet-stream"
 )
 
 var formatsV2 = []string{formatBinary, formatJSON, formatAvro, formatJSONSchema, formatProtobuf}
@@ -37,8 +44,13 @@ func (h *Handler) formatOf(r *http.Request) (string, error) {
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return "", badBody("charset %s is not supported; send UTF-8", charset)
 	}
-	if mediaType == wire.JSON && h.cfg.DefaultFormat != "" {
-		return h.cfg.DefaultFormat, nil
+	if h.cfg.DefaultFormat != "" {
+		switch mediaType {
+		case wire.JSON:
+			return h.cfg.DefaultFormat, nil
+		case textPlain, octets:
+			return formatRaw, nil
+		}
 	}
 	name, found := strings.CutPrefix(mediaType, "application/vnd.kafka.")
 	name, tail := strings.CutSuffix(name, ".v2+json")
@@ -70,8 +82,12 @@ func (h *Handler) produceV2(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, r, wire.NotAcceptable())
 		return
 	}
-	req := requestV2{topic: r.PathValue("topic"), partition: connector.AnyPartition, max: h.cfg.MaxRecords}
-	var err error
+	req := requestV2{topic: r.PathValue("topic"), partition: connector.AnyPartition, max: h.cfg.MaxRecords, metadata: h.cfg.Metadata, failed: h.cfg.FailedStatus}
+	err := req.switches(r)
+	if err != nil {
+		wire.WriteError(w, r, err)
+		return
+	}
 	if req.format, err = h.formatOf(r); err != nil {
 		wire.WriteError(w, r, err)
 		return
@@ -102,7 +118,7 @@ func (h *Handler) produceV2(w http.ResponseWriter, r *http.Request) {
 	b.publish(r.Context(), out)
 	all := b.wait(r.Context(), h.cfg.AckTimeout)
 	status := b.answerV2(&req)
-	if status == http.StatusMultiStatus && !h.cfg.FailedStatus {
+	if status == http.StatusMultiStatus && !req.failed {
 		status = http.StatusOK
 	}
 	writeAnswer(w, status, answerType, b.out)
@@ -111,9 +127,39 @@ func (h *Handler) produceV2(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// switches reads what one request may choose for itself.
+func (req *requestV2) switches(r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	query := r.URL.Query()
+	switch v := query.Get("failed_status"); v {
+	case "":
+	case "200", "207":
+		req.failed = v == "207"
+	default:
+		return badBody("failed_status must be 200 or 207")
+	}
+	if v := query.Get("metadata"); v != "" {
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return badBody("metadata must be true or false")
+		}
+		req.metadata = on
+	}
+	if query.Has("key") {
+		req.key = []byte(query.Get("key"))
+	}
+	return nil
+}
+
 func (h *Handler) readV2(r *http.Request, b *batch, req *requestV2) error {
 	if err := b.read(r); err != nil {
 		return bodyError(err)
+	}
+	if req.format == formatRaw {
+		b.messages = append(b.messages, connector.Message{Topic: req.topic, Partition: req.partition, Key: req.key, Value: b.buf})
+		return nil
 	}
 	if err := b.decodeV2(req); err != nil {
 		return err
@@ -179,7 +225,7 @@ func (b *batch) answerV2(req *requestV2) int {
 }
 
 func appendSchemaID(o []byte, id int, format string) []byte {
-	if id == 0 || format == formatBinary || format == formatJSON {
+	if id == 0 || format == formatBinary || format == formatJSON || format == formatRaw {
 		return append(o, "null"...)
 	}
 	return strconv.AppendInt(o, int64(id), 10)

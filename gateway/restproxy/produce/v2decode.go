@@ -19,7 +19,10 @@ type requestV2 struct {
 	partition              int32
 	max                    int
 	keySchema, valueSchema schemaV2
-	seen                   bool // records were there
+	seen                   bool   // records were there
+	failed                 bool   // 207 where records failed
+	metadata               bool   // records may have headers and a timestamp
+	key                    []byte // of formatRaw
 }
 
 type schemaV2 struct {
@@ -202,6 +205,11 @@ func (b *batch) recordV2(req *requestV2, m *connector.Message) error {
 			m.Value, err = b.payloadV2(req.format)
 		case `"partition"`:
 			err = b.partitionV2(m)
+		case `"headers"`, `"timestamp"`:
+			if !req.metadata {
+				return unrecognized(name)
+			}
+			err = b.metadataV2(m, name[1] == 'h')
 		default:
 			err = unrecognized(name)
 		}
@@ -232,6 +240,28 @@ func (b *batch) payloadV2(format string) ([]byte, error) {
 		return nil, badBody("records[%d]: a key or value is not a valid base64 string", len(b.messages)-1)
 	}
 	return data, nil
+}
+
+// metadataV2 reads headers or a timestamp, in the shapes of v3.
+func (b *batch) metadataV2(m *connector.Message, headers bool) error {
+	rec := recordV3{firstHeader: len(b.headers)}
+	if headers {
+		if err := b.decodeHeaders(&rec); err != nil {
+			return syntax(err)
+		}
+		m.Headers = b.headers[rec.firstHeader:len(b.headers):len(b.headers)]
+	} else {
+		v, err := b.dec.ReadValue()
+		if err != nil {
+			return syntax(err)
+		}
+		rec.decodeTime(v)
+		m.Time = rec.time
+	}
+	if rec.failure.code != 0 {
+		return wire.Errorf(rec.failure.code, "%s (records[%d])", rec.failure.message, len(b.messages)-1)
+	}
+	return nil
 }
 
 func (b *batch) partitionV2(m *connector.Message) error {

@@ -29,7 +29,7 @@ func (h *Handler) produceV3(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	call := &callV3{h: h, ctx: r.Context(), out: out, cluster: r.PathValue("cluster"), topic: r.PathValue("topic")}
+	call := &callV3{h: h, ctx: r.Context(), out: out, cluster: r.PathValue("cluster_id"), topic: r.PathValue("topic_name")}
 	if r.ContentLength < 0 || r.ContentLength > wholeBody {
 		call.stream(w, r)
 		return
@@ -62,7 +62,7 @@ func (h *Handler) acceptV3(w http.ResponseWriter, r *http.Request) (connector.Pu
 			return nil, false
 		}
 	}
-	out, err := h.cfg.Route(r.Context(), r.PathValue("cluster"))
+	out, err := h.cfg.Route(r.Context(), r.PathValue("cluster_id"))
 	if err != nil {
 		wire.WriteError(w, r, err)
 		return nil, false
@@ -196,6 +196,9 @@ func (c *callV3) add(b *batch, rec *recordV3) {
 	value, f := c.payload(rec, &rec.value, false, &e.value)
 	if f.code != 0 {
 		rec.fail(f)
+	}
+	if limit := c.h.cfg.Limit; limit != nil && rec.failure.code == 0 && !limit(c.cluster, len(key)+len(value)) {
+		rec.fail(failf(http.StatusTooManyRequests, "Request rate limit exceeded: The rate limit of requests per second has been exceeded."))
 	}
 	if rec.failure.code != 0 {
 		e.failure = rec.failure

@@ -21,7 +21,7 @@ func (h *Handler) produceV3Batch(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		err = bodyError(err)
 	}
-	c := &callV3{h: h, ctx: r.Context(), out: out, cluster: r.PathValue("cluster"), topic: r.PathValue("topic")}
+	c := &callV3{h: h, ctx: r.Context(), out: out, cluster: r.PathValue("cluster_id"), topic: r.PathValue("topic_name")}
 	if err == nil {
 		err = c.decodeBatch(b)
 	}

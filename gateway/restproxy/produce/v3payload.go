@@ -111,6 +111,9 @@ func (c *callV3) encode(d *dataV3, key bool, p *part) ([]byte, failure) {
 	}
 	data := []byte(d.data)
 	if data == nil {
+		if c.h.cfg.NullIsTombstone {
+			return nil, failure{}
+		}
 		data = []byte("null")
 	}
 	ref := SchemaRef{Topic: c.topic, Key: key, Type: d.kind, Subject: d.subject, Strategy: d.strategy,

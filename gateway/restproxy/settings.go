@@ -1,0 +1,157 @@
+package restproxy
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/connector"
+)
+
+// Settings is the rest_proxy section of http in the project file. Each key is
+// one of kafka-rest.properties, or goes beyond it.
+type Settings struct {
+	ID                  string   `mapstructure:"id" doc:"part of the names that consumers get (id)"`
+	AdvertisedListeners []string `mapstructure:"advertised_listeners" doc:"what links begin with, one URL a scheme (advertised.listeners)"`
+	HostName            string   `mapstructure:"host_name" doc:"host of links (host.name)"`
+	TrustedProxies      []string `mapstructure:"trusted_proxies" doc:"addresses or networks such as 10.0.0.0/8 whose Forwarded and X-Forwarded-* headers say what links begin with"`
+	V2                  bool     `mapstructure:"api_v2" doc:"serve v2 (api.v2.enable)"`
+	V3                  bool     `mapstructure:"api_v3" doc:"serve v3 (api.v3.enable)"`
+	Allow               []string `mapstructure:"allow_endpoints" doc:"names such as api.v3.topics.*; only these are served (api.endpoints.allowlist)"`
+	Block               []string `mapstructure:"block_endpoints" doc:"names that are not served (api.endpoints.blocklist)"`
+	Authority           string   `mapstructure:"resource_name_authority" doc:"authority of resource names (confluent.resource.name.authority)"`
+
+	DefaultFormat string `mapstructure:"default_format" enum:",binary,json" doc:"what v2 takes a body of application/json for; with it text/plain and application/octet-stream are a record's value as they are"`
+	FailedStatus  bool   `mapstructure:"failed_status_207" doc:"answer 207 instead of 200 where records of a v2 request failed"`
+	Metadata      bool   `mapstructure:"v2_metadata" doc:"headers and timestamps in v2"`
+
+	ConsumerIdle     connector.Duration `mapstructure:"consumer_idle_timeout" doc:"a consumer without a call for so long is closed (consumer.instance.timeout.ms)"`
+	ConsumerWait     connector.Duration `mapstructure:"consumer_request_timeout" doc:"longest wait of a read (consumer.request.timeout.ms)"`
+	ConsumerMaxBytes connector.ByteSize `mapstructure:"consumer_max_bytes" doc:"largest answer of a read (consumer.request.max.bytes)"`
+	ConsumerMinBytes int                `mapstructure:"consumer_min_bytes" doc:"a read returns when so much is there; -1 waits the whole time (fetch.min.bytes)"`
+	MaxConsumers     int                `mapstructure:"max_consumers" doc:"consumers that exist at once"`
+	Forward          bool               `mapstructure:"forward_consumers" doc:"pass calls of a consumer on to the replica that has it"`
+
+	MaxBatchEntries int                `mapstructure:"max_batch_entries" doc:"entries of records:batch (api.v3.produce.batch.maximum.entries)"`
+	MaxRecordBytes  connector.ByteSize `mapstructure:"max_record_bytes" doc:"one record of a produce stream (api.v3.produce.request.size.limit.max.bytes)"`
+	StreamMax       connector.Duration `mapstructure:"stream_max_duration" doc:"longest life of a produce stream (streaming.connection.max.duration.ms)"`
+	StreamGrace     connector.Duration `mapstructure:"stream_grace_period" doc:"how long it stays open after that was said (streaming.connection.max.duration.grace.period.ms)"`
+	NullIsTombstone bool               `mapstructure:"null_is_tombstone" doc:"null data of a format with a schema is Kafka's null (null.request.body.always.publishes.empty.record)"`
+
+	Requests RequestLimit `mapstructure:"request_limit" doc:"requests a second (rate.limit.*)"`
+	Records  RecordLimit  `mapstructure:"record_limit" doc:"produced records a second (api.v3.produce.rate.limit.*)"`
+}
+
+// RequestLimit bounds the requests of all clients together and for each
+// cluster. It is off with PerSecond 0.
+type RequestLimit struct {
+	PerSecond   float64            `mapstructure:"per_second" doc:"permits a second; 0 is no limit (rate.limit.permits.per.sec)"`
+	PerCluster  float64            `mapstructure:"per_cluster" doc:"permits a second for each cluster; 0 is no limit (rate.limit.per.cluster.permits.per.sec)"`
+	Wait        connector.Duration `mapstructure:"wait" doc:"how long a request may wait for its permits (rate.limit.timeout.ms)"`
+	DefaultCost int                `mapstructure:"default_cost" doc:"permits of an endpoint that costs does not name (rate.limit.default.cost)"`
+	Costs       map[string]int     `mapstructure:"costs" doc:"permits by endpoint, such as api.v3.clusters.*: 1 (rate.limit.costs)"`
+}
+
+// RecordLimit bounds what v3 produces. Zero values are no limit.
+type RecordLimit struct {
+	PerCluster      float64 `mapstructure:"per_cluster" doc:"records a second for each cluster (api.v3.produce.rate.limit.max.requests.per.sec)"`
+	Global          float64 `mapstructure:"global" doc:"records a second (api.v3.produce.rate.limit.max.requests.global.per.sec)"`
+	BytesPerCluster float64 `mapstructure:"bytes_per_cluster" doc:"bytes a second for each cluster (api.v3.produce.rate.limit.max.bytes.per.sec)"`
+	BytesGlobal     float64 `mapstructure:"bytes_global" doc:"bytes a second (api.v3.produce.rate.limit.max.bytes.global.per.sec)"`
+}
+
+// DefaultSettings returns the values that hold where nothing is said: those of
+// the original.
+func DefaultSettings() Settings {
+	return Settings{
+		V2: true, V3: true,
+		ConsumerIdle:     connector.Duration(5 * time.Minute),
+		ConsumerWait:     connector.Duration(time.Second),
+		ConsumerMaxBytes: 64 << 20,
+		ConsumerMinBytes: -1,
+		MaxConsumers:     10_000,
+		Forward:          true,
+		MaxBatchEntries:  10,
+		MaxRecordBytes:   10 << 20,
+		StreamMax:        connector.Duration(24 * time.Hour),
+		StreamGrace:      connector.Duration(500 * time.Millisecond),
+		Requests:         RequestLimit{DefaultCost: 1},
+	}
+}
+
+// Validate reports every value that cannot work.
+func (s *Settings) Validate() []connector.Fault {
+	var faults []connector.Fault
+	fault := func(bad bool, path, message string) {
+		if bad {
+			faults = append(faults, connector.Fault{Path: path, Message: message})
+		}
+	}
+	_, err := s.advertised()
+	fault(err != nil, "advertised_listeners", "a listener is a URL such as http://rest-1.example.com:8082")
+	_, err = s.trusted()
+	fault(err != nil, "trusted_proxies", "write addresses or networks, such as 10.0.0.1 or 10.0.0.0/8")
+	fault(s.ConsumerMinBytes < -1 || s.ConsumerMinBytes > 10_000_000, "consumer_min_bytes", "must be between -1 and 10000000")
+	fault(s.MaxBatchEntries < 1 || s.MaxBatchEntries > 50, "max_batch_entries", "must be between 1 and 50")
+	for path, n := range map[string]int64{
+		"consumer_idle_timeout": int64(s.ConsumerIdle), "consumer_request_timeout": int64(s.ConsumerWait), "consumer_max_bytes": int64(s.ConsumerMaxBytes),
+		"max_consumers": int64(s.MaxConsumers), "max_record_bytes": int64(s.MaxRecordBytes), "stream_max_duration": int64(s.StreamMax), "stream_grace_period": int64(s.StreamGrace),
+	} {
+		fault(n <= 0, path, "must be more than 0")
+	}
+	for path, n := range map[string]float64{
+		"request_limit.per_second": s.Requests.PerSecond, "request_limit.per_cluster": s.Requests.PerCluster, "request_limit.default_cost": float64(s.Requests.DefaultCost),
+		"record_limit.per_cluster": s.Records.PerCluster, "record_limit.global": s.Records.Global,
+		"record_limit.bytes_per_cluster": s.Records.BytesPerCluster, "record_limit.bytes_global": s.Records.BytesGlobal,
+	} {
+		fault(n < 0, path, "cannot be less than 0")
+	}
+	return faults
+}
+
+func (s *Settings) advertised() ([]*url.URL, error) {
+	var urls []*url.URL
+	for _, text := range s.AdvertisedListeners {
+		u, err := url.Parse(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		if u.Scheme == "" || u.Host == "" {
+			return nil, &url.Error{Op: "parse", URL: text, Err: errNoHost}
+		}
+		urls = append(urls, u)
+	}
+	return urls, nil
+}
+
+// trusted returns whether a peer is one of the proxies; nil trusts nobody.
+func (s *Settings) trusted() (func(remoteAddr string) bool, error) {
+	var networks []netip.Prefix
+	for _, text := range s.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, err
+			}
+			network = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+		}
+		networks = append(networks, network)
+	}
+	if len(networks) == 0 {
+		return nil, nil
+	}
+	return func(remoteAddr string) bool {
+		peer, err := netip.ParseAddrPort(remoteAddr)
+		if err != nil {
+			return false
+		}
+		for _, n := range networks {
+			if n.Contains(peer.Addr().Unmap()) {
+				return true
+			}
+		}
+		return false
+	}, nil
+}
