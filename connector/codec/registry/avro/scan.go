@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/codec/registry/jsonpath"
 )
 
 // fault is what is wrong with a value, with the path to it, which is built
@@ -30,28 +31,14 @@ func (f *fault) Error() string {
 
 func wrong(what string) *fault { return &fault{what: what} }
 
-// maxStep is how much of a name from the data a path shows.
-const maxStep = 64
-
 // in adds a member's name to the path.
 func (f *fault) in(name string) *fault {
-	if len(name) > maxStep {
-		name = strings.ToValidUTF8(name[:maxStep], "") + "…"
-	}
-	plain := name != ""
-	for _, c := range []byte(name) {
-		plain = plain && (c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z')
-	}
-	if plain {
-		f.path = append(f.path, "."+name)
-	} else {
-		f.path = append(f.path, "["+strconv.Quote(name)+"]")
-	}
+	f.path = append(f.path, jsonpath.Member(name))
 	return f
 }
 
 func (f *fault) at(i int) *fault {
-	f.path = append(f.path, "["+strconv.Itoa(i)+"]")
+	f.path = append(f.path, jsonpath.Item(i))
 	return f
 }
 
