@@ -220,7 +220,7 @@ func (s *Supervisor) once(ctx context.Context, d *Definition, tick time.Time, st
 	record := state.Run{Pipeline: d.Name, Tick: tick, Start: time.Now()}
 	before := ledger.Counts()
 	env := s.Plugin
-	env.KeepPosition = stream
+	env.Stream = stream
 	if s.Progress != nil {
 		env.Progress = func(p plugin.Progress) { s.Progress(d.Name, p) }
 	}

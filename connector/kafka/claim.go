@@ -19,6 +19,8 @@ type claimReader struct {
 	h       *groupHandler
 	session sarama.ConsumerGroupSession
 	claim   sarama.ConsumerGroupClaim
+	end     int64 // where reading ends; -1: nowhere
+	atEnd   bool
 
 	mark    connector.Watermark[int64] // positions to commit: the offset after a record
 	pending atomic.Int64
@@ -46,10 +48,23 @@ func (c *claimReader) read() error {
 }
 
 // next waits for a record and then until the batch is full or its time is
-// over. It returns none when the claim is over.
+// over. It returns none when the claim is over. At the end of a bounded
+// partition it waits with the claim for the others: the first claim that returns
+// ends the session.
 func (c *claimReader) next() []*connector.Message {
+	if c.atEnd {
+		c.h.bounds.reached()
+		<-c.session.Context().Done()
+		return nil
+	}
 	var batch []*connector.Message
 	var timer <-chan time.Time
+	var idle <-chan time.Time
+	if c.end >= 0 {
+		t := time.NewTicker(tailIdle)
+		defer t.Stop()
+		idle = t.C
+	}
 	for {
 		select {
 		case <-c.failed:
@@ -61,6 +76,9 @@ func (c *claimReader) next() []*connector.Message {
 				return nil
 			}
 			batch = append(batch, message(m))
+			if c.atEnd = m.Offset == c.end-1; c.atEnd {
+				return batch
+			}
 			if len(batch) >= c.h.cfg.BatchSize {
 				return batch
 			}
@@ -71,6 +89,10 @@ func (c *claimReader) next() []*connector.Message {
 			}
 		case <-timer:
 			return batch
+		case <-idle:
+			if c.atEnd = len(batch) == 0 && c.claim.HighWaterMarkOffset() >= c.end; c.atEnd {
+				return c.next()
+			}
 		}
 	}
 }

@@ -25,7 +25,10 @@ type GroupConfig struct {
 	Initial   string        // OffsetEarliest or OffsetLatest
 	BatchSize int           // records a Publish
 	Linger    time.Duration // how long an incomplete batch waits
-	Log       *slog.Logger
+	// Bounded ends the run where the topics ended when it began; without it Run
+	// goes on until its context ends.
+	Bounded bool
+	Log     *slog.Logger
 }
 
 // Limits of a group source.
@@ -69,7 +72,14 @@ func (g *groupSource) Run(ctx context.Context, out connector.Publisher) error {
 	if err != nil {
 		return connector.Errorf(connector.KindOf(classify(err)), "joining the consumer group %s: %w", g.cfg.Group, err)
 	}
+	ctx, finish := context.WithCancel(ctx)
+	defer finish()
 	h := &groupHandler{cfg: &g.cfg, run: ctx, out: out}
+	if g.cfg.Bounded {
+		if h.bounds, err = takeBounds(client, g.cfg.Topics, finish); err != nil {
+			return errors.Join(err, group.Close())
+		}
+	}
 	err = g.sessions(ctx, group, h)
 	closeErr := group.Close()
 	h.unacked.Wait() // what was published is acknowledged before Run returns
@@ -157,6 +167,7 @@ type groupHandler struct {
 	run context.Context // of Run: its end stops reading, not the wait for acks
 	out connector.Publisher
 
+	bounds   *bounds    // nil: Run goes on until it is told to stop
 	publish  sync.Mutex // one Publish at a time, as from any other source
 	unacked  sync.WaitGroup
 	progress counter
@@ -166,7 +177,10 @@ type groupHandler struct {
 }
 
 // Setup implements sarama.ConsumerGroupHandler.
-func (h *groupHandler) Setup(sarama.ConsumerGroupSession) error { return nil }
+func (h *groupHandler) Setup(s sarama.ConsumerGroupSession) error {
+	h.bounds.begin(s.Claims())
+	return nil
+}
 
 // Cleanup implements sarama.ConsumerGroupHandler.
 func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
@@ -175,6 +189,7 @@ func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 // until it is taken away, Run ends or a record fails.
 func (h *groupHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	c := &claimReader{h: h, session: s, claim: claim, failed: make(chan struct{}), drained: make(chan struct{}, 1)}
+	c.end, c.atEnd = h.bounds.end(claim)
 	err := c.read()
 	c.drain()
 	return err

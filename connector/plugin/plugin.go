@@ -15,10 +15,12 @@ type Env struct {
 	Log             *slog.Logger
 	// Checkpoint keeps the source's position; nil keeps none.
 	Checkpoint Checkpoint
-	// KeepPosition is set for streams: when the input has ended, the position
-	// stays, so that a later run reads only what was added. Without it a run
-	// that ended starts again from the beginning.
-	KeepPosition bool
+	// Stream is set when the pipeline runs without end. A source whose input
+	// grows (a topic) goes on; without it the source ends where the input ended
+	// when the run began. When the input of a stream has ended, the position
+	// stays, so that a later run reads only what was added; any other run that
+	// ended starts again from the beginning.
+	Stream bool
 	// Dir is the folder that relative paths start from; "" is the current one.
 	Dir    string
 	Stdin  io.Reader

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"time"
 
@@ -89,18 +88,23 @@ func (s *source) files() ([]string, error) {
 		return nil, connector.Errorf(connector.Invalid, "path %s: %w", s.cfg.Path, err)
 	}
 	if len(files) == 0 {
-		if _, err := os.Stat(pattern); err == nil {
-			return []string{pattern}, nil // a name with characters of a pattern
+		files = []string{pattern} // a name with characters of a pattern
+	}
+	var found []string
+	for _, name := range files {
+		info, err := os.Stat(name)
+		switch {
+		case err == nil && !info.IsDir():
+			found = append(found, name)
+		case err == nil && name == pattern:
+			return nil, connector.Errorf(connector.Invalid, "read %s: %s", s.cfg.Path, aFolder)
 		}
+	}
+	if len(found) == 0 {
 		return nil, connector.Errorf(connector.NotFound, "no file matches %s", s.cfg.Path)
 	}
-	sort.Strings(files)
-	return slices.DeleteFunc(files, isDir), nil
-}
-
-func isDir(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && info.IsDir()
+	sort.Strings(found)
+	return found, nil
 }
 
 // load returns the stored place; its File is "" to start at the beginning.
@@ -116,7 +120,7 @@ func (s *source) load(ctx context.Context) (place, error) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return place{}, fmt.Errorf("the stored position cannot be read: %w", err)
 	}
-	if p.Ended && !s.env.KeepPosition || p.Pattern != s.cfg.Path {
+	if p.Ended && !s.env.Stream || p.Pattern != s.cfg.Path {
 		return place{}, nil
 	}
 	return p, nil
@@ -239,7 +243,7 @@ func (r *reading) finish() error {
 	if r.source.env.Checkpoint == nil {
 		return nil
 	}
-	if !r.source.env.KeepPosition {
+	if !r.source.env.Stream {
 		return r.source.env.Checkpoint.Save(context.Background(), nil)
 	}
 	pos, ok := r.tracker.Position()

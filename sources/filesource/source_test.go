@@ -258,7 +258,7 @@ func TestAFailedRecordIsReadAgain(t *testing.T) {
 
 func TestAStreamReadsOnlyWhatWasAdded(t *testing.T) {
 	path := write(t, "a.ndjson", []byte("1\n2\n"))
-	env := plugin.Env{Checkpoint: &memory{}, KeepPosition: true}
+	env := plugin.Env{Checkpoint: &memory{}, Stream: true}
 	run := func() string {
 		var out collect
 		if err := filesource.New(config(path, nil), env).Run(t.Context(), &out); err != nil {
