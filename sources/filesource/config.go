@@ -4,6 +4,7 @@
 package filesource
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,12 +48,35 @@ func (c *Config) CheckFiles(dir string) []connector.Fault {
 	if strings.ContainsAny(path, "*?[") {
 		return nil // files may come later
 	}
-	f, err := os.Open(path)
-	if err != nil {
+	if err := readable(path); err != nil {
 		return []connector.Fault{{Path: "path", Message: "cannot be read: " + reason(err)}}
 	}
-	_ = f.Close()
 	return nil
+}
+
+// What cannot be read here, and what can be done about it.
+const (
+	aFolder   = "it is a folder; name the files in it by a pattern such as folder/*.ndjson"
+	notAsFile = "only files can be read here, not pipes and devices; use stdin or exec"
+)
+
+// readable opens and closes a file. Nothing else is opened: a pipe would wait
+// for whoever writes to it.
+func readable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errors.New(aFolder)
+	case !info.Mode().IsRegular():
+		return errors.New(notAsFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func reason(err error) string {

@@ -31,7 +31,7 @@ func openInput(name, compression string) (*input, error) {
 		return nil, fmt.Errorf("open: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, connector.Errorf(connector.Invalid, "open %s: only files can be read here, not pipes and folders; use stdin or exec", name)
+		return nil, connector.Errorf(connector.Invalid, "open %s: %s", name, notAsFile)
 	}
 	f, err := os.Open(name)
 	if err != nil {

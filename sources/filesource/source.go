@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -98,6 +99,8 @@ func (s *source) files() ([]string, error) {
 			found = append(found, name)
 		case err == nil && name == pattern:
 			return nil, connector.Errorf(connector.Invalid, "read %s: %s", s.cfg.Path, aFolder)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("read %s: %w", s.cfg.Path, err)
 		}
 	}
 	if len(found) == 0 {
