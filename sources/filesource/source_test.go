@@ -87,7 +87,10 @@ func packed(t *testing.T, text string, kind string) []byte {
 	var b bytes.Buffer
 	switch kind {
 	case "gzip":
-		w := gzip.NewWriter(&b)
+		w, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
 		_, _ = w.Write([]byte(text))
 		_ = w.Close()
 	case "zstd":
