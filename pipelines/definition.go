@@ -108,7 +108,22 @@ func (p *Project) parse(file string) (*Definition, config.Problems) {
 		return nil, problems
 	}
 	d, more := p.decode(file, root)
-	return d, append(problems, more...)
+	return d, withoutEchoes(problems, more)
+}
+
+// withoutEchoes adds more to first, except where first has a problem already:
+// a value that could not be resolved is not missing as well.
+func withoutEchoes(first, more config.Problems) config.Problems {
+	told := map[config.Position]bool{}
+	for _, p := range first {
+		told[p.Position] = true
+	}
+	for _, p := range more {
+		if !told[p.Position] {
+			first = append(first, p)
+		}
+	}
+	return first
 }
 
 func (p *Project) decode(file string, root *config.Node) (*Definition, config.Problems) {
@@ -156,10 +171,14 @@ func decodeSchedule(node *config.Node) (*schedule.Schedule, config.Problems) {
 	return s, problems
 }
 
-// keyProblem places message at a key's value, or at the node without one.
+// keyProblem places message at a key's value. Without one it stands at the map
+// and begins with the key.
 func keyProblem(node *config.Node, key, message string) config.Problem {
 	if value := node.Get(key); value.Kind() != config.Null {
 		return value.Problem("%s", message)
+	}
+	if key != "" && node.Kind() == config.Map {
+		message = key + " " + message
 	}
 	return node.Problem("%s", message)
 }

@@ -49,7 +49,7 @@ func LoadExport(loader map[string]any, blockFile string, overrides map[string]st
 	d := &Definition{Name: ExportName, File: file, Retry: DefaultRetry()}
 	for _, node := range []*config.Node{source, exporter} {
 		b, more := p.decodeBlock(d, node)
-		problems = append(problems, more...)
+		problems = withoutEchoes(problems, more)
 		if b != nil {
 			d.Blocks = append(d.Blocks, b)
 		}
