@@ -1,0 +1,8 @@
+//go:build integration
+
+package producer
+
+import "time"
+
+// modelTime is how long TestModel goes on before a push: thousands of seeds.
+const modelTime = 150 * time.Second
