@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headrace/headrace/connector"
 )
@@ -37,12 +38,11 @@ type Envelope struct {
 //
 // An error is of kind Invalid and names the byte, never the text.
 func (e *Envelope) Decode(line []byte, m *connector.Message) error {
-	line = bytes.TrimSpace(line)
-	if err := Check(line); err != nil {
-		m.Value = line
-		return err
-	}
+	line = trim(line)
 	m.Value = line
+	if !utf8.Valid(line) || !valid(line) {
+		return Check(line)
+	}
 	if len(line) < 2 || line[0] != '{' || !e.maybe(line) {
 		return nil
 	}
@@ -71,15 +71,14 @@ func (e *Envelope) Decode(line []byte, m *connector.Message) error {
 	return e.setData(data, m)
 }
 
-// maybe tells quickly that an object is no envelope: its first name is neither
-// of the two.
+// maybe tells quickly that an object is no envelope: its first name begins
+// like neither of the two.
 func (e *Envelope) maybe(line []byte) bool {
 	if e.Loose {
 		return true
 	}
-	name := line[space(line, 1):]
-	return bytes.HasPrefix(name, []byte(`"data"`)) || bytes.HasPrefix(name, []byte(`"metadata"`)) ||
-		bytes.HasPrefix(name, []byte(`"\u`))
+	i := space(line, 1) + 1 // the first byte of the name, or the end of {}
+	return i < len(line) && (line[i] == 'd' || line[i] == 'm' || line[i] == '\\')
 }
 
 // nameIs compares a name in its quotes.
@@ -96,17 +95,17 @@ func nameIs(name []byte, want string) bool {
 
 // members calls f for the members of a checked object, names in quotes.
 func members(b []byte, f func(name, value []byte)) {
-	i := space(b, 1)
+	i := blanks(b, 1)
 	for i < len(b) && b[i] == '"' {
-		end, _ := scanString(b, i)
+		end := closing(b, i+1)
 		name := b[i:end]
-		i = space(b, space(b, end)+1)
-		end, _ = scanValue(b, i, 0)
+		i = blanks(b, blanks(b, end)+1)
+		end = valueEnd(b, i, 0)
 		f(name, b[i:end])
-		if i = space(b, end); i >= len(b) || b[i] != ',' {
+		if i = blanks(b, end); i >= len(b) || b[i] != ',' {
 			return
 		}
-		i = space(b, i+1)
+		i = blanks(b, i+1)
 	}
 }
 

@@ -34,6 +34,14 @@ func Check(b []byte) error {
 	if !utf8.Valid(b) {
 		return invalid(firstBroken(b), "broken UTF-8")
 	}
+	if valid(b) {
+		return nil
+	}
+	return fault(b)
+}
+
+// fault says what is wrong with b, which is not JSON.
+func fault(b []byte) error {
 	i, err := scanValue(b, space(b, 0), 0)
 	if err != nil {
 		return err
@@ -60,6 +68,16 @@ func space(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// trim cuts off what JSON allows around a text.
+func trim(b []byte) []byte {
+	b = b[space(b, 0):]
+	n := len(b)
+	for n > 0 && class[b[n-1]] == blank {
+		n--
+	}
+	return b[:n]
 }
 
 // scanValue returns the end of the value that begins at i.
@@ -142,9 +160,10 @@ func plainRun(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		v := binary.LittleEndian.Uint64(b[i:])
 		quote, slash := v^(ones*'"'), v^(ones*'\\')
-		// Each term has the top bit of a byte set where the byte is zero, or
-		// below 0x20; bytes above 0x7f are left out by &^v.
-		if hit := ((quote-ones)&^quote | (slash-ones)&^slash | (v-ones*0x20)&^v) & tops; hit != 0 {
+		// The top bit of a byte is set where it is a quote, a backslash or below
+		// 0x20, and perhaps above the first such byte; bytes above 0x7f are left
+		// out by &^v.
+		if hit := ((quote - ones) | (slash - ones) | (v - ones*0x20)) &^ v & tops; hit != 0 {
 			return i + bits.TrailingZeros64(hit)>>3
 		}
 	}

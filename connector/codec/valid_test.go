@@ -1,0 +1,62 @@
+package codec
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// deep says whether b opens more than MaxDepth levels at once, which
+// encoding/json allows. Brackets in strings count too: it errs towards true.
+func deep(b []byte) bool {
+	depth, most := 0, 0
+	for _, c := range b {
+		switch c {
+		case '{', '[':
+			depth++
+			most = max(most, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return most > MaxDepth
+}
+
+func TestValidAtTheDepthLimit(t *testing.T) {
+	nest := func(open, end string, n int) []byte {
+		return []byte(strings.Repeat(open, n) + "1" + strings.Repeat(end, n))
+	}
+	for _, b := range [][2]string{{"[", "]"}, {`{"a":`, "}"}, {"[ ", " ]"}} {
+		if !valid(nest(b[0], b[1], MaxDepth)) {
+			t.Errorf("%d levels of %s are refused", MaxDepth, b[0])
+		}
+		if valid(nest(b[0], b[1], MaxDepth+1)) {
+			t.Errorf("%d levels of %s are taken", MaxDepth+1, b[0])
+		}
+	}
+}
+
+// FuzzValid holds valid, and the places that it returns, to encoding/json.
+// Check asks the slow scanner when valid says no, so a wrong no shows only here.
+func FuzzValid(f *testing.F) {
+	for _, s := range []string{
+		``, ` `, `{}`, `[]`, `[[],{}]`, `{"a":[1,-2.5e+3,true,null,"x\u00e4\n"]}`, `{"a" : 1 , "b":[ ]}`, `{"a":1,}`, `[1,]`, `[,1]`, `{,}`,
+		`"12345678"`, `"1234567\"890"`, `"\u12`, `"\u12g4"`, "\"1234567\x01\"", "\"\xff\x80\x7f\"", `"abc\`, `"abc`, `1e`, `1e+`, `-`, `-0`, `00`, `0.`, `.5`,
+		`tru`, `nul`, `falsee`, `{} {}`, `[1 2]`, `{"a" 1}`, `{1:2}`, `]`, `[}`, "\v1", `NaN`, "\xef\xbb\xbf1",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if want := json.Valid(b); valid(b) != want && !deep(b) {
+			t.Fatalf("valid says %t, encoding/json %t, for %q", !want, want, b)
+		}
+		if b = trim(b); !valid(b) || b[0] != '{' {
+			return
+		}
+		members(b, func(name, value []byte) {
+			if !json.Valid(name) || !json.Valid(value) {
+				t.Fatalf("member %q: %q of %q is not JSON", name, value, b)
+			}
+		})
+	})
+}
