@@ -117,7 +117,8 @@ func serveCluster(c pipelines.Cluster, ledger *connector.Ledger, reg prometheus.
 
 // mountRESTProxy serves the Kafka REST Proxy's v2 and v3 on the clusters.
 func (d *door) mountRESTProxy(cfg httpSettings, admins admin.Fixed) error {
-	rest, err := restproxy.New(restproxy.Config{Settings: cfg.rest, Clusters: admins, Publish: d.route, Read: d.read})
+	rest, err := restproxy.New(restproxy.Config{Settings: cfg.rest, Clusters: admins, Publish: d.route, Read: d.read,
+		SelfURL: func() string { return d.selfURL(cfg.rest.AdvertisedListeners, cfg.rest.HostName) }})
 	if err != nil {
 		return &exit{exitBadConfig, err}
 	}

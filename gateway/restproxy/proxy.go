@@ -25,6 +25,10 @@ var errNoHost = errors.New("there is no scheme or host")
 // original have it.
 const Prefix = "/kafka"
 
+// PeerGroup is the consumer group whose members are the servers of a cluster;
+// nobody reads in it.
+const PeerGroup = "_headrace_gateways"
+
 // Config is what the endpoints need.
 type Config struct {
 	Settings
@@ -40,6 +44,10 @@ type Config struct {
 	Decoder consume.Decoder
 	// Page answers GET / to a browser; nil answers {} to it as well.
 	Page http.Handler
+	// SelfURL is where other servers of the default cluster reach this one, to
+	// pass on calls of consumers that are here; nil, or forward_consumers:
+	// false, passes nothing on.
+	SelfURL func() string
 	// Ports are the listening ports by scheme, for links with host_name.
 	Ports map[string]string
 }
@@ -68,7 +76,16 @@ func New(cfg Config) (*Proxy, error) {
 		FailedStatus: cfg.FailedStatus, Metadata: cfg.Metadata, NullIsTombstone: cfg.NullIsTombstone, Limit: limits.records(),
 	})
 	minBytes := cfg.ConsumerMinBytes
+	var peers consume.Peers
+	if cfg.Forward && cfg.V2 && cfg.SelfURL != nil {
+		r, err := cfg.Read(context.Background(), "")
+		if err != nil {
+			return nil, err
+		}
+		peers = r.NewRoster(PeerGroup)
+	}
 	p := &Proxy{reads: consume.New(consume.Config{
+		Peers: peers, Self: cfg.SelfURL,
 		Route: cfg.Read, Links: links, ID: cfg.ID, InstanceTimeout: time.Duration(cfg.ConsumerIdle), RequestTimeout: time.Duration(cfg.ConsumerWait),
 		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Decoder,
 	})}

@@ -39,6 +39,12 @@ type Config struct {
 	// Metadata adds headers and timestamps to v2's records, which the original
 	// has not. A request may choose with metadata=true or false.
 	Metadata bool
+	// Peers finds the other servers of the cluster, so that a call of a
+	// consumer that one of them has is passed on to it; nil passes nothing on.
+	// Self is the URL that they reach this one at; it is asked for with the
+	// first consumer.
+	Peers Peers
+	Self  func() string
 	// Decoder reads the formats with a Schema Registry; nil refuses them.
 	Decoder Decoder
 }
@@ -77,16 +83,24 @@ type Handler struct {
 	instances map[instanceKey]*instance
 	closed    bool
 	closing   sync.WaitGroup
+	forward   *forwarder // nil without peers
 }
 
 // New returns a Handler; cfg.Route is required.
 func New(cfg Config) *Handler {
-	return &Handler{cfg: cfg.withDefaults(), instances: map[instanceKey]*instance{}}
+	h := &Handler{cfg: cfg.withDefaults(), instances: map[instanceKey]*instance{}}
+	if cfg.Peers != nil && cfg.Self != nil {
+		h.forward = newForwarder(cfg.Peers, cfg.Self)
+	}
+	return h
 }
 
 // Close closes all consumers: positions are stored where that is automatic,
 // and their groups are left. It waits for them within ctx.
 func (h *Handler) Close(ctx context.Context) error {
+	if h.forward != nil {
+		defer h.forward.close()
+	}
 	h.mu.Lock()
 	h.closed = true
 	all := h.instances

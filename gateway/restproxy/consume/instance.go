@@ -94,10 +94,14 @@ func (h *Handler) createInstance(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.taken(r, in.key); err != nil {
+		return nil, err
+	}
 	in.consumer = source.NewConsumer(cfg)
 	if err := h.add(in); err != nil {
 		return nil, err
 	}
+	h.announce(r.Context())
 	return ConsumerInstance{in.key.name, wire.BaseURL(r, h.cfg.Links) + "/consumers/" + in.key.group + "/instances/" + in.key.name}, nil
 }
 
@@ -229,7 +233,7 @@ func (h *Handler) with(f call) http.HandlerFunc {
 		in := h.instances[instanceKey{r.PathValue("group"), r.PathValue("instance")}]
 		h.mu.Unlock()
 		if in == nil || !in.enter() {
-			wire.WriteError(w, r, errNoInstance())
+			h.elsewhere(w, r)
 			return
 		}
 		answer, err := f(w, r, in)
