@@ -5,11 +5,12 @@
 //	W2a  HTTP, one JSON record a request, 64 connections
 //	W2b  HTTP, 100 JSON records a request, 16 connections
 //
-// and the time from start to ready and the size of the binary. It starts
+// and the time from start to ready, the size of the binary, and the producer
+// beside librdkafka, sarama and Kafka's tool (test/bench/producer). It starts
 // Kafka by itself. Absolute numbers depend on the machine, and on what else it
 // does: read the ratios. Every run's records are counted by end offsets.
 //
-//	go run ./test/bench [-quick] [-rounds 3] [-works w1,w2a,w2b,start]
+//	go run ./test/bench [-quick] [-rounds 3] [-works w1,w2a,w2b,start,producer]
 package main
 
 import (
@@ -56,7 +57,7 @@ func main() {
 func run(ctx context.Context) error {
 	b := &bench{}
 	quick := flag.Bool("quick", false, "a tenth of the lines, one round, short load")
-	works := flag.String("works", "w1,w2a,w2b,start", "what to measure")
+	works := flag.String("works", "w1,w2a,w2b,start,producer", "what to measure")
 	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of W1")
 	flag.IntVar(&b.rounds, "rounds", 3, "interleaved rounds; the table has medians")
 	flag.DurationVar(&b.warm, "warm", 4*time.Second, "warm-up of W2")
@@ -104,6 +105,11 @@ func run(ctx context.Context) error {
 		}
 	}
 	printTables(os.Stdout, all)
+	if slices.Contains(b.works, "producer") {
+		if err := b.producers(ctx, *quick); err != nil {
+			return err
+		}
+	}
 	if err := b.size(os.Stdout); err != nil {
 		return err
 	}
