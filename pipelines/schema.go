@@ -41,8 +41,8 @@ func blockSchema(t BlockType, name string, p part) map[string]any {
 	}
 	properties(schema)["type"] = map[string]any{"const": string(t)}
 	properties(schema)["connector_type"] = map[string]any{"const": name}
-	required, _ := schema["required"].([]string)
-	schema["required"] = append([]string{"type", "connector_type"}, required...)
+	required, _ := schema["required"].([]any)
+	schema["required"] = append([]any{"type", "connector_type"}, required...)
 	delete(schema, "$schema")
 	return schema
 }
