@@ -22,7 +22,9 @@ func schemas(t *testing.T) map[string]any {
 	t.Helper()
 	_, out, _ := headrace("", "schema")
 	var s map[string]any
-	if err := json.Unmarshal([]byte(out), &s); err != nil {
+	d := json.NewDecoder(strings.NewReader(out))
+	d.UseNumber()
+	if err := d.Decode(&s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -150,7 +152,7 @@ func values(schema map[string]any) string {
 				}
 				names = append(names, fmt.Sprintf("`%v`", v))
 			}
-			return strings.Join(names, ", ")
+			return strings.Join(slices.Compact(names), ", ")
 		}
 		if kind, ok := o["type"].(string); ok {
 			return map[string]string{"object": "map", "array": "list", "integer": "number"}[kind] + map[bool]string{true: kind}[kind == "string" || kind == "boolean" || kind == "number"]
