@@ -25,6 +25,10 @@ type SinkHarness struct {
 // SinkCaps say what the destination has. For what it lacks the suite asserts
 // that a record which needs it is refused as Invalid.
 type SinkCaps struct {
+	// ValueOnly says that keys, headers, times, topics and partitions are left
+	// out on purpose, as the documentation says, instead of being refused.
+	ValueOnly bool
+
 	Keys        bool
 	Headers     bool // in order, repeats and null values kept
 	Tombstones  bool // a key with a nil value

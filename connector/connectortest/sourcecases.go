@@ -3,6 +3,7 @@ package connectortest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,17 +13,17 @@ import (
 func (h *SourceHarness) deliversEverything(t *testing.T) {
 	n := h.Caps.Records
 	in := h.Open(t, n)
-	if err := inOrder(h.rest(t, in, n), 0, n); err != nil {
+	if err := inOrder(h.rest(t, in), 0, n); err != nil {
 		t.Error(err)
 	}
-	if h.Caps.Endless || h.Caps.Once {
+	if h.Caps.Once {
 		return
 	}
 	want := 0
 	if h.Caps.StartsOver {
 		want = n
 	}
-	if err := inOrder(h.rest(t, in, n), 0, want); err != nil {
+	if err := inOrder(h.rest(t, in), 0, want); err != nil {
 		t.Errorf("the run after one that ended: %v", err)
 	}
 }
@@ -35,10 +36,12 @@ func (h *SourceHarness) waitsForAcks(t *testing.T) {
 	var held []*connector.Message
 	var copies []string
 	all := make(chan struct{})
-	returned := make(chan struct{})
+	returned, checked := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(checked)
 		select {
 		case <-all:
+		case <-returned: // the cause is in what it returned
 		case <-time.After(patience):
 			t.Error("not all records came while none was acknowledged")
 		}
@@ -69,6 +72,7 @@ func (h *SourceHarness) waitsForAcks(t *testing.T) {
 		return nil
 	})
 	close(returned)
+	<-checked
 	if err != nil {
 		t.Error(err)
 	}
@@ -79,9 +83,11 @@ func (h *SourceHarness) failedRecord(t *testing.T) {
 	in := h.Open(t, n)
 	cause := connector.Errorf(connector.Unavailable, "the destination is gone")
 	bad := n / 2
+	failed := false
 	seen, err := h.run(t.Context(), t, in, func(_ context.Context, batch []*connector.Message, from int) error {
 		for i, m := range batch {
-			if from+i == bad {
+			if from+i == bad && !failed {
+				failed = true
 				fail([]*connector.Message{m}, cause)
 			} else {
 				finish([]*connector.Message{m})
@@ -89,10 +95,34 @@ func (h *SourceHarness) failedRecord(t *testing.T) {
 		}
 		return nil
 	})
+	if h.Caps.Retries {
+		if err != nil {
+			t.Errorf("Run returned %v although the record was delivered in the end", err)
+		}
+		if err := cameAgain(seen, bad, n); err != nil {
+			t.Error(err)
+		}
+		return
+	}
 	if !errors.Is(err, cause) {
 		t.Errorf("Run returned %v instead of the record's error", err)
 	}
 	h.comesAgain(t, in, seen, bad)
+}
+
+// cameAgain asserts that a run went back once, to a record at or before the
+// missing one, and then read to the end.
+func cameAgain(seen []int, missing, n int) error {
+	for i := 1; i < len(seen); i++ {
+		if seen[i] == seen[i-1]+1 {
+			continue
+		}
+		if seen[i] > missing {
+			return fmt.Errorf("the run went on at record %d, record %d was not delivered", seen[i], missing)
+		}
+		return inOrder(seen[i:], seen[i], n)
+	}
+	return fmt.Errorf("record %d did not come again", missing)
 }
 
 // comesAgain restarts and asserts that nothing from the first missing record
@@ -103,7 +133,7 @@ func (h *SourceHarness) comesAgain(t *testing.T, in Input, seen []int, missing i
 		return
 	}
 	n := h.Caps.Records
-	again := h.rest(t, in, n)
+	again := h.rest(t, in)
 	if len(again) == 0 || again[0] > missing {
 		t.Fatalf("the restart began at %v, record %d was not delivered", again[:min(1, len(again))], missing)
 	}
@@ -140,6 +170,15 @@ func (h *SourceHarness) noGap(t *testing.T) {
 		}
 		return nil
 	})
+	if h.Caps.Retries {
+		if err == nil {
+			err = cameAgain(seen, 0, n)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
 	if !errors.Is(err, cause) {
 		t.Errorf("Run returned %v instead of the record's error", err)
 	}
@@ -205,7 +244,7 @@ func (h *SourceHarness) cancelled(t *testing.T) {
 	if len(seen) == n || h.Caps.Once {
 		return // it was too quick to be stopped
 	}
-	again := h.rest(t, in, n)
+	again := h.rest(t, in)
 	if h.Caps.Resumes {
 		err = inOrder(again, len(seen), n)
 	} else {
