@@ -32,10 +32,13 @@ func pkcs12Trusted(b []byte, s *Store) (certs []*x509.Certificate, err error) {
 		if errors.Is(err, pkcs12.ErrIncorrectPassword) {
 			return pkcs12Error(err, s)
 		}
-		// Not marked as trusted by Java: openssl pkcs12 -export -nokeys, or a
-		// key store. Take every certificate that is not the owner's.
+		untrusted := strings.Contains(err.Error(), "not marked as trusted")
+		// A key store, say: take every certificate of it.
 		//lint:ignore SA1019 DecodeChain fails on a store without one key; only certificates are read here
 		blocks, pemErr := pkcs12.ToPEM(b, s.Password)
+		if pemErr != nil && untrusted { // Java finds none in such a store either
+			return fmt.Errorf("%w: the certificates of %s are not marked as trusted, as openssl leaves them; make it with keytool -importcert, or give the PEM file", ErrNoCertificate, s.name())
+		}
 		if pemErr != nil {
 			return pkcs12Error(pemErr, s)
 		}
@@ -58,7 +61,7 @@ func pkcs12Identity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.P
 	err = guarded(s.name(), func() error {
 		k, leaf, cas, err := pkcs12.DecodeChain(b, s.Password)
 		if err != nil {
-			if strings.Contains(err.Error(), "exactly one key bag") {
+			if strings.Contains(err.Error(), "exactly one key bag") || strings.Contains(err.Error(), "private key missing") {
 				return fmt.Errorf("%w: %s must hold exactly one key; export the one of the client with keytool -importkeystore -srcalias", ErrNoKey, s.name())
 			}
 			return pkcs12Error(err, s)
@@ -85,6 +88,9 @@ func pkcs12Error(err error, s *Store) error {
 
 func loadJKS(b []byte, s *Store) (keystore.KeyStore, error) {
 	ks := keystore.New(keystore.WithOrderedAliases())
+	if err := wellFormed(b); err != nil {
+		return ks, fmt.Errorf("%w: %s is not a JKS store: %w", ErrMalformed, s.name(), err)
+	}
 	err := guarded(s.name(), func() error {
 		err := ks.Load(bytes.NewReader(b), []byte(s.Password))
 		switch {

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Makes the stores of the tests with the tools that users have: openssl and
+# Java's keytool. Run it in this folder; the results are kept in the repository
+# so that the tests need neither. Everything ends in a hundred years.
+set -eu
+STORE=store-secret KEY=key-secret DAYS=36500
+umask 022
+rm -f ./*.pem ./*.p12 ./*.jks
+
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca.pem -days $DAYS -subj "/CN=Test CA" 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -keyout rsa.pem -out client.csr -subj "/CN=exporter" 2>/dev/null
+openssl x509 -req -in client.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -out client.pem -days $DAYS 2>/dev/null
+
+# One key in every form that a PEM file has it in.
+openssl pkcs8 -topk8 -in rsa.pem -nocrypt -out pkcs8.pem
+openssl rsa -in rsa.pem -traditional -out pkcs1.pem 2>/dev/null
+openssl pkcs8 -topk8 -in rsa.pem -v2 aes-256-cbc -v2prf hmacWithSHA256 -passout pass:$KEY -out pbes2-aes.pem
+openssl pkcs8 -topk8 -in rsa.pem -v2 des3 -v2prf hmacWithSHA1 -passout pass:$KEY -out pbes2-des3.pem
+openssl pkcs8 -topk8 -in rsa.pem -scrypt -passout pass:$KEY -out pbes2-scrypt.pem
+openssl rsa -in rsa.pem -traditional -aes128 -passout pass:$KEY -out rfc1421.pem 2>/dev/null
+openssl ecparam -name prime256v1 -genkey -noout -out sec1.pem
+openssl genpkey -algorithm ed25519 -out ed25519.pem
+cat client.pem pbes2-aes.pem > both.pem
+
+# PKCS #12 by openssl: today's and yesterday's encryption.
+openssl pkcs12 -export -in client.pem -inkey rsa.pem -certfile ca.pem -passout pass:$STORE -out openssl.p12
+openssl pkcs12 -export -legacy -in client.pem -inkey rsa.pem -certfile ca.pem -passout pass:$STORE -out legacy.p12
+openssl pkcs12 -export -in ca.pem -inkey ca-key.pem -passout pass:$STORE -out ca-and-key.p12
+openssl pkcs12 -export -nokeys -in ca.pem -passout pass:$STORE -out openssl-trust.p12
+
+# Stores by keytool.
+keytool -importcert -noprompt -alias ca -file ca.pem -storetype PKCS12 -keystore keytool-trust.p12 -storepass $STORE 2>/dev/null
+keytool -importcert -noprompt -alias ca -file ca.pem -storetype JKS -keystore trust.jks -storepass $STORE 2>/dev/null
+keytool -importcert -noprompt -alias ca -file ca.pem -keystore modern.jks -storepass $STORE 2>/dev/null # PKCS #12, whatever it is called
+keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 -srcstorepass $STORE -destkeystore keytool.p12 -deststoretype PKCS12 -deststorepass $STORE 2>/dev/null
+keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 -srcstorepass $STORE -srcalias 1 -destalias client -destkeystore client.jks -deststoretype JKS -deststorepass $STORE -destkeypass $KEY 2>/dev/null
+keytool -importkeystore -noprompt -srckeystore client.jks -srcstorepass $STORE -srcalias client -srckeypass $KEY -destalias one -destkeystore two.jks -deststoretype JKS -deststorepass $STORE -destkeypass $KEY 2>/dev/null
+keytool -importkeystore -noprompt -srckeystore client.jks -srcstorepass $STORE -srcalias client -srckeypass $KEY -destalias two -destkeystore two.jks -deststoretype JKS -deststorepass $STORE -destkeypass $KEY 2>/dev/null
+keytool -genkeypair -alias ec -keyalg EC -groupname secp256r1 -dname CN=elliptic -validity $DAYS -storetype PKCS12 -keystore elliptic.p12 -storepass $STORE 2>/dev/null
+rm -f client.csr ca-key.pem ca.srl
