@@ -155,16 +155,17 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 	return d, problems
 }
 
-// decodeSchedule reads the map, or a plain cron expression in its place.
+// decodeSchedule reads the map, or a plain cron expression in its place. A
+// wrong value does not hide what is wrong with the others.
 func decodeSchedule(node *config.Node) (*schedule.Schedule, config.Problems) {
 	cfg := schedule.DefaultConfig()
+	var problems config.Problems
 	if expr, ok := node.Text(); ok {
 		cfg.Cron = expr
-	} else if problems := node.Named("schedule").Decode(&cfg); len(problems) > 0 {
+	} else if problems = node.Named("schedule").Decode(&cfg); len(problems) > 0 && cfg.Cron == "" {
 		return nil, problems
 	}
 	s, faults := schedule.New(cfg)
-	var problems config.Problems
 	for _, f := range faults {
 		problems = append(problems, keyProblem(node, f.Path, f.Message))
 	}

@@ -1,6 +1,9 @@
 package pipelines
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/headrace/headrace/connector/config"
 )
 
@@ -45,7 +48,7 @@ func checkEdges(b *Block, byName map[string]*Block) config.Problems {
 		up := byName[name]
 		switch {
 		case up == nil:
-			problems = append(problems, b.node.KeyProblem("upstream_blocks", "no block is named %q", name))
+			problems = append(problems, b.node.KeyProblem("upstream_blocks", "no block is named %q%s", name, config.DidYouMean(name, sortedNames(byName))))
 		case up == b:
 			problems = append(problems, b.node.KeyProblem("upstream_blocks", "block %q cannot read from itself", name))
 		case up.Type == DataExporter && b.node.Get("upstream_blocks") == nil:
@@ -59,6 +62,8 @@ func checkEdges(b *Block, byName map[string]*Block) config.Problems {
 	}
 	return problems
 }
+
+func sortedNames(byName map[string]*Block) []string { return slices.Sorted(maps.Keys(byName)) }
 
 // checkCycles reports each block that is its own ancestor.
 func checkCycles(blocks []*Block, byName map[string]*Block) config.Problems {
