@@ -57,7 +57,7 @@ func (r *run) log() *slog.Logger { return r.env.Plugin.Log }
 
 func (r *run) blockEnv(b *Block) plugin.Env {
 	env := r.env.Plugin
-	env.Pipeline, env.Block = r.def.Name, b.Name
+	env.Pipeline, env.Block, env.Ended = r.def.Name, b.Name, r.hurry
 	if r.env.Checkpoint != nil {
 		env.Checkpoint = r.env.Checkpoint(b.Name)
 	}
@@ -151,6 +151,14 @@ func inBlock(b *Block, err error) error {
 		return err
 	}
 	return fmt.Errorf("block %s: %w", b.Name, err)
+}
+
+// hurry is called when a source has ended: what it left in a batch that is not
+// full does not wait for more.
+func (r *run) hurry() {
+	for _, e := range r.exporters {
+		e.Hurry()
+	}
 }
 
 func (r *run) closeExporters() error {

@@ -29,6 +29,9 @@ type GroupConfig struct {
 	// goes on until its context ends.
 	Bounded bool
 	Log     *slog.Logger
+	// Ended is called when nothing more will be published, before Run waits for
+	// the acknowledgements; nil when nobody asks.
+	Ended func()
 }
 
 // Limits of a group source.
@@ -82,6 +85,9 @@ func (g *groupSource) Run(ctx context.Context, out connector.Publisher) error {
 	}
 	err = g.sessions(ctx, group, h)
 	closeErr := group.Close()
+	if g.cfg.Ended != nil {
+		g.cfg.Ended()
+	}
 	h.unacked.Wait() // what was published is acknowledged before Run returns
 	if err == nil && closeErr != nil && ctx.Err() == nil {
 		err = connector.Errorf(connector.KindOf(classify(closeErr)), "leaving the consumer group %s: %w", g.cfg.Group, closeErr)

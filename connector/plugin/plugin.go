@@ -28,6 +28,16 @@ type Env struct {
 	// Progress is told how far the source is, some times a second at most; nil
 	// when nobody looks.
 	Progress func(Progress)
+	// Ended is called by End; nil when nobody waits for it.
+	Ended func()
+}
+
+// End is called by a source that has published all it will, before it waits for
+// the acknowledgements: no record waits any longer for its batch to fill.
+func (e *Env) End() {
+	if e.Ended != nil {
+		e.Ended()
+	}
 }
 
 // Checkpoint stores a source's position. Save replaces what was there and is

@@ -159,11 +159,16 @@ func (e *Exporter) writePending(n int) {
 // Flush sends what waits for its batch to fill and waits until everything
 // accepted so far is acknowledged, or ctx ends.
 func (e *Exporter) Flush(ctx context.Context) error {
+	e.Hurry()
+	return e.flying.wait(ctx)
+}
+
+// Hurry sends what waits for its batch to fill.
+func (e *Exporter) Hurry() {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.writePending(len(e.pending))
 	e.arm()
-	e.mu.Unlock()
-	return e.flying.wait(ctx)
 }
 
 // Close stops accepting, waits within ctx until everything is acknowledged,

@@ -87,6 +87,7 @@ func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Publishe
 	}
 	err = cmd.Wait()
 	stderr.flush()
+	env.End()
 	if err := t.Wait(); err != nil {
 		return err
 	}

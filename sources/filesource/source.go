@@ -71,6 +71,7 @@ func (s *source) Run(ctx context.Context, out connector.Publisher) error {
 	stop := make(chan struct{})
 	go func() { saved <- r.keepSaving(stop) }()
 	err = r.readAll(from, out)
+	s.env.End()
 	err = errors.Join(err, r.tracker.Wait())
 	close(stop)
 	if serr := <-saved; serr != nil {

@@ -39,10 +39,11 @@ func (c *Config) Validate() []connector.Fault {
 const perBatch = 500
 
 // New returns a Source that makes messages.
-func New(cfg Config, _ plugin.Env) connector.Source {
+func New(cfg Config, env plugin.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
 		m := &maker{cfg: cfg, out: out}
 		err := m.run(ctx)
+		env.End()
 		m.wg.Wait()
 		return errors.Join(err, m.failure)
 	})

@@ -40,6 +40,7 @@ func New(cfg Config, env plugin.Env) connector.Source {
 			}
 		}
 		err := cfg.Publish(t, stream, out)
+		env.End()
 		return errors.Join(err, t.Wait())
 	})
 }
