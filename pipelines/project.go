@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 
 // ProjectFile is the name of the project file.
@@ -22,7 +23,8 @@ type Project struct {
 	Clusters  []Cluster   // in the order of the file; the first is the default
 	State     StateConfig // where positions and run records are kept
 	HTTP      *config.Node
-	Pipelines []*Definition // sorted by name
+	Registry  schemaregistry.Settings // of the formats with a schema; zero without one
+	Pipelines []*Definition           // sorted by name
 
 	resolver *config.Resolver
 }
@@ -59,7 +61,7 @@ func Load(paths []string, o Options) (*Project, config.Problems) {
 	if len(paths) == 0 {
 		paths = []string{"."}
 	}
-	p := &Project{Dir: projectDirs(paths[:1])[0], State: DefaultStateConfig(), resolver: o.Resolver}
+	p := &Project{Dir: projectDirs(paths[:1])[0], State: DefaultStateConfig(), Registry: schemaregistry.DefaultSettings(), resolver: o.Resolver}
 	var problems config.Problems
 	if p.File = findProjectFile(paths, o.ProjectFile); p.File != "" {
 		p.Dir = filepath.Dir(p.File)
@@ -130,7 +132,8 @@ func projectDirs(paths []string) []string {
 
 // projectHead are the sections of the project file that are decoded here.
 type projectHead struct {
-	State StateConfig `mapstructure:"state" doc:"where positions and run records are kept"`
+	State    StateConfig             `mapstructure:"state" doc:"where positions and run records are kept"`
+	Registry schemaregistry.Settings `mapstructure:"schema_registry" doc:"Schema Registry of the formats avro, protobuf and jsonschema"`
 }
 
 var projectKeys = []string{"clusters", "http"}
@@ -140,9 +143,12 @@ func (p *Project) readProjectFile() config.Problems {
 	if root == nil {
 		return problems
 	}
-	h := projectHead{State: p.State}
+	h := projectHead{State: p.State, Registry: p.Registry}
 	problems = append(problems, root.Named("the project file").Decode(&h, projectKeys...)...)
-	p.State, p.HTTP = h.State, root.Get("http")
+	p.State, p.Registry, p.HTTP = h.State, h.Registry, root.Get("http")
+	for _, f := range p.Registry.CheckFiles() {
+		problems = append(problems, keyProblem(root.Get("schema_registry"), f.Path, f.Message))
+	}
 	return append(problems, p.readClusters(root.Get("clusters"))...)
 }
 

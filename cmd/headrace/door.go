@@ -18,8 +18,10 @@ import (
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
+	restschemas "github.com/headrace/headrace/gateway/restproxy/schemas"
 	"github.com/headrace/headrace/pipelines"
 	"github.com/headrace/headrace/pipelines/exporter"
+	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 
 // httpLedger is the name under which records posted over HTTP are counted.
@@ -52,7 +54,8 @@ func httpConfig(p *pipelines.Project) (httpSettings, config.Problems) {
 type door struct {
 	server   *gateway.Server
 	clusters []*served
-	rest     *restproxy.Proxy // nil without clusters
+	rest     *restproxy.Proxy         // nil without clusters
+	registry *schemaregistry.Registry // nil without schema_registry
 	log      *slog.Logger
 }
 
@@ -86,6 +89,9 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	}
 	d.server.Ready = d.ready
 	if len(d.clusters) > 0 {
+		if err := d.openRegistry(p.Registry, registry); err != nil {
+			return nil, err
+		}
 		if err := d.mountRESTProxy(cfg, admins); err != nil {
 			return nil, err
 		}
@@ -115,10 +121,31 @@ func serveCluster(c pipelines.Cluster, ledger *connector.Ledger, reg prometheus.
 	return &served{Cluster: cluster, exporter: e, out: ledger.Watch(e), reader: reader.New(cluster, log)}, nil
 }
 
+// openRegistry opens the project's Schema Registry, if it has one.
+func (d *door) openRegistry(s schemaregistry.Settings, reg prometheus.Registerer) (err error) {
+	if s.IsZero() {
+		return nil
+	}
+	if d.registry, err = schemaregistry.Open("schema_registry", s, d.log); err != nil {
+		return &exit{exitBadConfig, err}
+	}
+	for _, c := range d.registry.Collectors() {
+		if err := reg.Register(c); err != nil {
+			return &exit{exitFailed, err}
+		}
+	}
+	return nil
+}
+
 // mountRESTProxy serves the Kafka REST Proxy's v2 and v3 on the clusters.
 func (d *door) mountRESTProxy(cfg httpSettings, admins admin.Fixed) error {
-	rest, err := restproxy.New(restproxy.Config{Settings: cfg.rest, Clusters: admins, Publish: d.route, Read: d.read,
-		SelfURL: func() string { return d.selfURL(cfg.rest.AdvertisedListeners, cfg.rest.HostName) }})
+	rc := restproxy.Config{Settings: cfg.rest, Clusters: admins, Publish: d.route, Read: d.read,
+		SelfURL: func() string { return d.selfURL(cfg.rest.AdvertisedListeners, cfg.rest.HostName) }}
+	if d.registry != nil {
+		a := restschemas.New(d.registry.Schemas)
+		rc.Schemas, rc.Decoder = a, a
+	}
+	rest, err := restproxy.New(rc)
 	if err != nil {
 		return &exit{exitBadConfig, err}
 	}
@@ -187,6 +214,9 @@ func (d *door) Run(soft, hard context.Context) error {
 	err := d.server.Run(soft)
 	if d.rest != nil {
 		err = errors.Join(err, d.rest.Close(hard))
+	}
+	if d.registry != nil {
+		err = errors.Join(err, d.registry.Close())
 	}
 	for _, c := range d.clusters {
 		err = errors.Join(err, c.exporter.Close(hard), c.reader.Close(), c.Close())
