@@ -28,12 +28,17 @@ type Env struct {
 func (d *Definition) Run(ctx context.Context, env Env) error {
 	r := &run{def: d, env: env, exporters: map[*Block]*exporter.Exporter{}}
 	if err := r.open(ctx); err != nil {
+		r.abandon()
 		return errors.Join(err, r.closeExporters())
 	}
 	before := env.Ledger.Counts()
 	err := r.pump(ctx)
+	failed := env.Ledger.Counts().Failed - before.Failed
+	if err != nil || failed > 0 || ctx.Err() != nil {
+		r.abandon()
+	}
 	err = errors.Join(err, r.closeExporters())
-	if failed := env.Ledger.Counts().Failed - before.Failed; err == nil && failed > 0 {
+	if err == nil && failed > 0 {
 		err = connector.Errorf(connector.Unknown, "%d records failed", failed)
 	}
 	return err
@@ -137,6 +142,7 @@ func (r *run) pump(ctx context.Context) error {
 			hard = nil
 			r.log().Warn("stopping now; what is not delivered fails", "pipeline", r.def.Name,
 				"in_flight", r.env.Ledger.Counts().InFlight())
+			r.abandon()
 			_ = r.closeExporters() // closed again, for the error, when the sources are back
 		}
 	}
@@ -158,6 +164,13 @@ func inBlock(b *Block, err error) error {
 func (r *run) hurry() {
 	for _, e := range r.exporters {
 		e.Hurry()
+	}
+}
+
+// abandon keeps what the run has written so far from being taken for all of it.
+func (r *run) abandon() {
+	for _, e := range r.exporters {
+		e.Abandon()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -192,6 +193,56 @@ func TestDeadLetters(t *testing.T) {
 			}
 			if strings.Contains(tc.reasons, "too_large") && !strings.Contains(string(text), `"metadata":{"key":"k","headers":[{"key":"a","value":"b"},`) {
 				t.Errorf("the letter lost its key or its own header: %.500s", text[max(0, len(text)-500):])
+			}
+		})
+	}
+}
+
+// broken is an input that gives its text and then fails.
+type broken struct{ text *strings.Reader }
+
+func (b broken) Read(p []byte) (int, error) {
+	if n, err := b.text.Read(p); err == nil {
+		return n, nil
+	}
+	return 0, fmt.Errorf("the line is dead")
+}
+
+// TestAnIncompleteRunFinishesNoFile breaks runs off in each way that there is.
+// The file of the run before stays, and what was written is kept for the run
+// that goes on.
+func TestAnIncompleteRunFinishesNoFile(t *testing.T) {
+	const text = "blocks:\n  - {type: data_loader, connector_type: stdin, format: text}\n  - {type: data_exporter, connector_type: file, path: out.txt, timeout_ms: 0}\n"
+	for _, tc := range []struct {
+		name, more string
+		stdin      io.Reader
+		cancel     bool
+		partial    string
+	}{
+		{name: "the source fails", stdin: broken{strings.NewReader("1\n")}, partial: "1\n"},
+		{name: "the run is stopped", cancel: true, stdin: strings.NewReader("1\n"), partial: ""},
+		{name: "another block cannot be opened", stdin: strings.NewReader("1\n"), partial: "",
+			more: "  - {type: data_exporter, connector_type: file, name: b, path: p.yaml/b.txt, upstream_blocks: [stdin]}\n"},
+		{name: "a record fails", stdin: strings.NewReader("1\n"), partial: "1\n",
+			more: "  - {type: transformer, connector_type: expression, data: data.n / data.m, upstream_blocks: [stdin]}\n" +
+				"  - {type: data_exporter, connector_type: file, name: b, path: b.txt, dead_letter: {none: true}}\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := define(t, text+tc.more, map[string]string{"out.txt": "before\n"})
+			ctx, cancel := context.WithCancel(t.Context())
+			if tc.cancel {
+				cancel()
+			}
+			defer cancel()
+			err := d.Run(ctx, pipelines.Env{Ledger: new(connector.Ledger), Hard: t.Context(),
+				Plugin: plugin.Env{Log: slog.New(slog.DiscardHandler), Stdin: tc.stdin}})
+			if err == nil && !tc.cancel {
+				t.Error("the run did not fail")
+			}
+			final, err1 := os.ReadFile("out.txt")
+			partial, err2 := os.ReadFile("out.txt.partial")
+			if err1 != nil || err2 != nil || string(final) != "before\n" || string(partial) != tc.partial {
+				t.Errorf("%q and %q, %v, %v; want the partial file to be %q", final, partial, err1, err2, tc.partial)
 			}
 		})
 	}

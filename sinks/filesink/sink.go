@@ -38,8 +38,11 @@ type Sink struct {
 	closed    bool
 }
 
-// New opens the file, or its partial form, making its folder if need be.
+// New opens the file, or its partial form, making its folder if need be. What
+// a stream writes has no end at which the file would be complete, and its next
+// start goes on where this one stopped: it adds to the file.
 func New(cfg Config, env plugin.Env) (connector.Sink, error) {
+	cfg.Append = cfg.Append || env.Stream
 	s := &Sink{cfg: cfg, path: env.Path(cfg.Path)}
 	s.written = s.path
 	if !cfg.Append {

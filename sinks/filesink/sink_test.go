@@ -125,6 +125,28 @@ func TestTheNameComesWithTheEnd(t *testing.T) {
 	step("the run that goes on adds to it", "3\n4\n", "none")
 }
 
+// TestAStreamAddsToItsFile starts a stream twice; neither start takes away what
+// is there.
+func TestAStreamAddsToItsFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, value := range []string{"1", "2"} {
+		s, err := filesink.New(filesink.Config{Path: "out.txt", Format: "value"}, plugin.Env{Dir: dir, Stream: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, s, value)
+		if got := content(t, filepath.Join(dir, "out.txt")); !strings.HasSuffix(got, value+"\n") {
+			t.Errorf("while it runs: %q", got)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := content(t, filepath.Join(dir, "out.txt")); got != "1\n2\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestALineThatAKillCutOff opens files whose last line has no end: it was not
 // acknowledged, so it comes again.
 func TestALineThatAKillCutOff(t *testing.T) {
