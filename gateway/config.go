@@ -20,12 +20,18 @@ type Config struct {
 	BodyTimeout    connector.Duration `mapstructure:"body_timeout" doc:"longest time for each 64 KiB of a request body to arrive"`
 	IdleTimeout    connector.Duration `mapstructure:"idle_timeout" doc:"how long a connection may stay open without a request"`
 	DrainTimeout   connector.Duration `mapstructure:"drain_timeout" doc:"how long open requests may take to finish when the server stops"`
+	Compression    bool               `mapstructure:"compression" doc:"gzip larger answers for clients that accept it"`
+	HTTP2          bool               `mapstructure:"http2" doc:"speak HTTP/2 too, without TLS to clients that begin with it (prior knowledge)"`
+	Headers        map[string]string  `mapstructure:"headers" doc:"headers that every answer gets"`
 }
 
 // CORS says which pages may call the API from a browser. Without an origin no
 // CORS header is sent.
 type CORS struct {
 	AllowedOrigins []string `mapstructure:"allowed_origins" doc:"origins such as https://app.example.com, or * for any"`
+	AllowedMethods []string `mapstructure:"allowed_methods" doc:"methods that a page may use; default all"`
+	AllowedHeaders []string `mapstructure:"allowed_headers" doc:"request headers that a page may send; default those that it asks for"`
+	ExposedHeaders []string `mapstructure:"exposed_headers" doc:"headers of answers that a page may read; default Location"`
 }
 
 // maxHeaderBytes bounds the request line and headers of one request.
@@ -41,6 +47,8 @@ func DefaultConfig() Config {
 		BodyTimeout:    connector.Duration(60 * time.Second),
 		IdleTimeout:    connector.Duration(2 * time.Minute),
 		DrainTimeout:   connector.Duration(30 * time.Second),
+		Compression:    true,
+		HTTP2:          true,
 	}
 }
 
@@ -73,6 +81,11 @@ func (c *Config) Validate() []connector.Fault {
 	} {
 		if d.value <= 0 {
 			fault(d.key, "must be longer than 0")
+		}
+	}
+	for name, value := range c.Headers {
+		if name == "" || strings.ContainsAny(name, " :\r\n\t") || strings.ContainsAny(value, "\r\n") {
+			fault("headers."+name, "not a header")
 		}
 	}
 	for _, o := range c.CORS.AllowedOrigins {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,10 @@ import (
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	res := responses.Get().(*response)
 	res.start(w, r)
+	res.mayGzip = res.mayGzip && s.cfg.Compression
+	for name, value := range s.cfg.Headers {
+		w.Header().Set(name, value)
+	}
 	start := time.Now()
 	if r.Body != nil && r.Body != http.NoBody {
 		res.body.guard(w, r.Body, int64(s.cfg.MaxBodyBytes), time.Duration(s.cfg.BodyTimeout))
@@ -72,17 +77,24 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
 	default:
 		return false
 	}
-	h.Set("Access-Control-Expose-Headers", "Location")
+	h.Set("Access-Control-Expose-Headers", listed(s.cfg.CORS.ExposedHeaders, "Location"))
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
-	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+	h.Set("Access-Control-Allow-Methods", listed(s.cfg.CORS.AllowedMethods, "GET, HEAD, POST, PUT, PATCH, DELETE"))
+	if asked := listed(s.cfg.CORS.AllowedHeaders, r.Header.Get("Access-Control-Request-Headers")); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
 	}
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+func listed(values []string, otherwise string) string {
+	if len(values) == 0 {
+		return otherwise
+	}
+	return strings.Join(values, ", ")
 }
 
 // writeError writes the error shape of the REST proxy, which all doors share.
