@@ -172,16 +172,22 @@ func decodeSchedule(node *config.Node) (*schedule.Schedule, config.Problems) {
 	return s, problems
 }
 
-// keyProblem places message at a key's value. Without one it stands at the map
-// and begins with the key.
+// keyProblem places message at a key's value, also inside of maps: a.b. Without
+// one it stands at the map that is there and begins with the rest of the key.
 func keyProblem(node *config.Node, key, message string) config.Problem {
-	if value := node.Get(key); value.Kind() != config.Null {
-		return value.Problem("%s", message)
+	at, rest := node, key
+	for rest != "" {
+		name, tail, _ := strings.Cut(rest, ".")
+		value := at.Get(name)
+		if value.Kind() == config.Null {
+			break
+		}
+		at, rest = value, tail
 	}
-	if key != "" && node.Kind() == config.Map {
-		message = key + " " + message
+	if rest != "" && at.Kind() == config.Map {
+		message = rest + " " + message
 	}
-	return node.Problem("%s", message)
+	return at.Problem("%s", message)
 }
 
 func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.Problems) {
