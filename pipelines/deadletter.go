@@ -101,7 +101,7 @@ func newExporter(out connector.Sink, b exporter.Batching, dead deadLetters, env 
 		return nil, errors.Join(err, out.Close(context.Background()))
 	}
 	cfg := exporter.Config{
-		BatchSize: b.BatchSize, Linger: time.Duration(b.TimeoutMS) * time.Millisecond,
+		BatchSize: b.BatchSize, Linger: time.Duration(b.TimeoutMS) * time.Millisecond, MaxBytes: int(b.MaxInFlightBytes),
 		DeadLetterTopics: dead.explicit(), Log: env.Log,
 		Origin: exporter.Origin{Pipeline: env.Pipeline, Block: env.Block, Topic: topic},
 	}

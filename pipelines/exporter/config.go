@@ -7,17 +7,19 @@ package exporter
 import (
 	"log/slog"
 	"time"
+	"unsafe"
 
 	"github.com/headrace/headrace/connector"
 )
 
 // Batching are the keys of an exporter block that this stage owns.
 type Batching struct {
-	BatchSize int `mapstructure:"batch_size" doc:"records per batch"`
-	TimeoutMS int `mapstructure:"timeout_ms" doc:"the longest a record waits for its batch to fill, in ms"`
+	BatchSize        int                `mapstructure:"batch_size" doc:"records per batch"`
+	TimeoutMS        int                `mapstructure:"timeout_ms" doc:"the longest a record waits for its batch to fill, in ms"`
+	MaxInFlightBytes connector.ByteSize `mapstructure:"max_in_flight_bytes" doc:"records accepted and not acknowledged, with what is kept to know their fate (216 bytes each); at the bound reading waits"`
 }
 
-// Mage's defaults for the two keys, with the meaning that their names have.
+// Mage's defaults for the first two keys, with the meaning that their names have.
 const (
 	DefaultBatchSize = 100
 	DefaultTimeoutMS = 500
@@ -25,26 +27,40 @@ const (
 
 // DefaultBatching returns Mage's values.
 func DefaultBatching() Batching {
-	return Batching{BatchSize: DefaultBatchSize, TimeoutMS: DefaultTimeoutMS}
+	return Batching{BatchSize: DefaultBatchSize, TimeoutMS: DefaultTimeoutMS, MaxInFlightBytes: DefaultInFlightBytes}
 }
 
 // Validate reports values that cannot work.
 func (b *Batching) Validate() []connector.Fault {
 	var faults []connector.Fault
-	if b.BatchSize < 1 || b.BatchSize > MaxInFlightRecords {
+	if b.BatchSize < 1 || b.BatchSize > maxBatchSize {
 		faults = append(faults, connector.Fault{Path: "batch_size", Message: "must be between 1 and 100000 records"})
 	}
 	if b.TimeoutMS < 0 || b.TimeoutMS > 600_000 {
 		faults = append(faults, connector.Fault{Path: "timeout_ms", Message: "must be between 0 and 600000 ms"})
 	}
+	if b.MaxInFlightBytes < minInFlightBytes || b.MaxInFlightBytes > maxInFlightBytes {
+		faults = append(faults, connector.Fault{Path: "max_in_flight_bytes", Message: "must be between 64KiB and 48MiB"})
+	}
 	return faults
 }
 
-// The bounds of what one exporter holds between accepting a record and
-// knowing its fate.
+// DefaultInFlightBytes is the bound of what one exporter holds between
+// accepting a record and knowing its fate: the bytes of the records and
+// RecordOverhead for each. The process needs about five times as much, since
+// the source keeps its blocks and the sink's client its batches and requests.
+const DefaultInFlightBytes = 8 << 20
+
+// RecordOverhead is what a record takes next to its key, value and headers: the
+// message itself, its places in the source's batch and in ours, and its result.
+const RecordOverhead = int(unsafe.Sizeof(connector.Message{}) + 2*unsafe.Sizeof(uintptr(0)) + unsafe.Sizeof(connector.Result{}))
+
+// The limits of the keys. Sources hold a little more than the largest
+// max_in_flight_bytes themselves (package records), so that all of it counts.
 const (
-	MaxInFlightRecords = 100_000
-	MaxInFlightBytes   = 16 << 20
+	maxBatchSize     = 100_000
+	minInFlightBytes = 64 << 10
+	maxInFlightBytes = 48 << 20
 )
 
 // Config says how an Exporter treats its sink.
@@ -61,9 +77,9 @@ type Config struct {
 	// Origin is written into the headers of dead letters.
 	Origin Origin
 
-	// MaxRecords and MaxBytes bound what is in flight; 0 means the constants.
-	MaxRecords int
-	MaxBytes   int
+	// MaxBytes bounds what is in flight; 0 means DefaultInFlightBytes. A record
+	// that is larger goes alone.
+	MaxBytes int
 
 	Log *slog.Logger
 }

@@ -37,12 +37,12 @@ func (e *Exporter) deadLetters(err error) bool {
 // bury writes messages to the dead letters, one result's error each, and
 // acknowledges them. The caller has counted one flight for it.
 func (e *Exporter) bury(messages []*connector.Message, why []connector.Result) {
-	var held room
+	var held int64
 	for _, m := range messages {
-		held.add(e.sizeOf(m))
+		held += e.sizeOf(m)
 	}
 	end := func() {
-		e.release(held)
+		e.room.Release(held)
 		e.flying.add(-1)
 	}
 	if e.cfg.DeadLetter == nil {

@@ -29,8 +29,7 @@ type Exporter struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
-	records  *semaphore.Weighted
-	bytes    *semaphore.Weighted
+	room     *semaphore.Weighted
 	flying   flight
 	segments sync.Pool
 
@@ -46,13 +45,8 @@ type Exporter struct {
 // New returns an Exporter that owns sink and cfg.DeadLetter.
 func New(sink connector.Sink, cfg Config) *Exporter {
 	cfg.BatchSize = orDefault(cfg.BatchSize, DefaultBatchSize)
-	cfg.MaxRecords = max(orDefault(cfg.MaxRecords, MaxInFlightRecords), cfg.BatchSize)
-	cfg.MaxBytes = orDefault(cfg.MaxBytes, MaxInFlightBytes)
-	e := &Exporter{
-		sink: sink, cfg: cfg, log: cfg.Log,
-		records: semaphore.NewWeighted(int64(cfg.MaxRecords)),
-		bytes:   semaphore.NewWeighted(int64(cfg.MaxBytes)),
-	}
+	cfg.MaxBytes = orDefault(cfg.MaxBytes, DefaultInFlightBytes)
+	e := &Exporter{sink: sink, cfg: cfg, log: cfg.Log, room: semaphore.NewWeighted(int64(cfg.MaxBytes))}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -93,26 +87,26 @@ func (e *Exporter) fail(batch []*connector.Message, err error) {
 }
 
 // accept reserves room for one cut of messages and passes them on.
-func (e *Exporter) accept(ctx context.Context, batch []*connector.Message, room room) error {
-	if err := e.reserve(ctx, room); err != nil {
+func (e *Exporter) accept(ctx context.Context, batch []*connector.Message, need int64) error {
+	if err := e.reserve(ctx, need); err != nil {
 		return err
 	}
 	if e.cfg.Concurrent && e.cfg.Linger == 0 {
 		if e.ctx.Err() != nil {
-			e.release(room)
+			e.room.Release(need)
 			return ErrClosed
 		}
-		e.write(batch, room)
+		e.write(batch, need)
 		return nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		e.release(room)
+		e.room.Release(need)
 		return ErrClosed
 	}
 	if len(e.pending) == 0 && (e.cfg.Linger == 0 || len(batch) >= e.cfg.BatchSize) {
-		e.write(batch, room)
+		e.write(batch, need)
 		return nil
 	}
 	e.pending = append(e.pending, batch...)
@@ -146,9 +140,9 @@ func (e *Exporter) writePending(n int) {
 	if n == 0 {
 		return
 	}
-	var need room
+	var need int64
 	for _, m := range e.pending[:n] {
-		need.add(e.sizeOf(m))
+		need += e.sizeOf(m)
 	}
 	e.write(e.pending[:n], need)
 	rest := copy(e.pending, e.pending[n:])
@@ -190,46 +184,42 @@ func (e *Exporter) Close(ctx context.Context) error {
 // InFlight is the number of records accepted and not yet acknowledged.
 func (e *Exporter) InFlight() int64 { return e.flying.count() }
 
-// room is what messages occupy until they are acknowledged.
-type room struct{ records, bytes int64 }
-
-func (r *room) add(size int64) {
-	r.records++
-	r.bytes += size
-}
-
-// sizeOf is what m takes of the byte bound. A message over the whole bound
-// takes all of it instead of waiting for ever.
+// sizeOf is what m takes of the bound. A message over the whole bound takes
+// all of it instead of waiting for ever.
 func (e *Exporter) sizeOf(m *connector.Message) int64 {
-	return int64(min(len(m.Key)+len(m.Value), e.cfg.MaxBytes))
+	n := RecordOverhead + len(m.Key) + len(m.Value)
+	for i := range m.Headers {
+		n += len(m.Headers[i].Key) + len(m.Headers[i].Value)
+	}
+	return int64(min(n, e.cfg.MaxBytes))
 }
 
 // cut returns how many messages of the batch fit into one write, at least
 // one, and the room they need.
-func (e *Exporter) cut(batch []*connector.Message) (n int, need room) {
+func (e *Exporter) cut(batch []*connector.Message) (n int, need int64) {
 	for _, m := range batch[:min(len(batch), e.cfg.BatchSize)] {
 		size := e.sizeOf(m)
-		if n > 0 && need.bytes+size > int64(e.cfg.MaxBytes) {
+		if n > 0 && need+size > int64(e.cfg.MaxBytes) {
 			break
 		}
-		need.add(size)
+		need += size
 		n++
 	}
 	return n, need
 }
 
-func (e *Exporter) reserve(ctx context.Context, r room) error {
-	if err := e.records.Acquire(ctx, r.records); err != nil {
-		return connector.Errorf(connector.Unavailable, "publish: the destination does not keep up: %w", err)
+// reserve waits for room. What waits for its batch to fill is sent first: it
+// holds room, and with it the batch might never fill.
+func (e *Exporter) reserve(ctx context.Context, need int64) error {
+	if e.room.TryAcquire(need) {
+		return nil
 	}
-	if err := e.bytes.Acquire(ctx, r.bytes); err != nil {
-		e.records.Release(r.records)
+	e.mu.Lock()
+	e.writePending(len(e.pending))
+	e.arm()
+	e.mu.Unlock()
+	if err := e.room.Acquire(ctx, need); err != nil {
 		return connector.Errorf(connector.Unavailable, "publish: the destination does not keep up: %w", err)
 	}
 	return nil
-}
-
-func (e *Exporter) release(r room) {
-	e.records.Release(r.records)
-	e.bytes.Release(r.bytes)
 }

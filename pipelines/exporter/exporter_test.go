@@ -149,9 +149,12 @@ func TestBatchesFillAndLinger(t *testing.T) {
 }
 
 func TestPublishBlocksAtTheBound(t *testing.T) {
+	const each = exporter.RecordOverhead + 100
 	for name, cfg := range map[string]exporter.Config{
-		"records": {BatchSize: 10, MaxRecords: 20},
-		"bytes":   {BatchSize: 10, MaxBytes: 2000},
+		"at once":              {BatchSize: 10, MaxBytes: 20 * each},
+		"concurrent":           {BatchSize: 10, MaxBytes: 20 * each, Concurrent: true},
+		"with a linger":        {BatchSize: 10, MaxBytes: 20 * each, Linger: time.Hour},
+		"a batch larger still": {BatchSize: 1000, MaxBytes: 20 * each, Linger: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a acks
@@ -164,7 +167,7 @@ func TestPublishBlocksAtTheBound(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			if err := e.Publish(ctx, messages(&a, 20, 1, 100)); connector.KindOf(err) != connector.Unavailable {
+			if err := e.Publish(ctx, messages(&a, 20, 1, 0)); connector.KindOf(err) != connector.Unavailable {
 				t.Fatalf("over the bound: %v, want unavailable", err)
 			}
 			close(sink.hold)
@@ -176,6 +179,48 @@ func TestPublishBlocksAtTheBound(t *testing.T) {
 				t.Errorf("%d acknowledged, want 21", got)
 			}
 		})
+	}
+}
+
+// What the documentation says of the bound.
+func TestInFlightBytes(t *testing.T) {
+	if exporter.RecordOverhead != 216 {
+		t.Errorf("a record takes %d bytes next to its own; change the doc of max_in_flight_bytes too", exporter.RecordOverhead)
+	}
+	b := exporter.DefaultBatching()
+	if f := b.Validate(); f != nil {
+		t.Errorf("the default: %v", f)
+	}
+	for _, n := range []connector.ByteSize{0, 64<<10 - 1, 48<<20 + 1} {
+		b.MaxInFlightBytes = n
+		if f := b.Validate(); len(f) != 1 || f[0].Path != "max_in_flight_bytes" {
+			t.Errorf("%d: %v, want one fault", n, f)
+		}
+	}
+}
+
+// Keys and headers are in the bound too.
+func TestKeysAndHeadersTakeRoom(t *testing.T) {
+	var a acks
+	sink := &memorySink{}
+	e := exporter.New(sink, exporter.Config{BatchSize: 10, MaxBytes: 2 * (exporter.RecordOverhead + 1000)})
+	batch := messages(&a, 0, 6, 0)
+	for i, m := range batch {
+		switch i % 3 {
+		case 0:
+			m.Key = make([]byte, 1000)
+		case 1:
+			m.Headers = []connector.Header{{Key: string(make([]byte, 500)), Value: make([]byte, 500)}}
+		case 2:
+			m.Value = make([]byte, 1000)
+		}
+	}
+	if err := e.Publish(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close(t.Context())
+	if got := fmt.Sprint(sink.sizes()); got != "[2 2 2]" {
+		t.Errorf("batches %s, want two messages each", got)
 	}
 }
 
@@ -285,7 +330,7 @@ func TestConcurrentPublishersAreEachAcknowledgedOnce(t *testing.T) {
 			}
 			return nil
 		}}
-		e := exporter.New(sink, exporter.Config{BatchSize: 8, Concurrent: concurrent, MaxRecords: 64})
+		e := exporter.New(sink, exporter.Config{BatchSize: 8, Concurrent: concurrent, MaxBytes: 64 * (exporter.RecordOverhead + 5)})
 		var wg sync.WaitGroup
 		for p := 0; p < 8; p++ {
 			wg.Add(1)

@@ -12,7 +12,7 @@ import (
 type segment struct {
 	exporter *Exporter
 	messages []*connector.Message
-	room     room
+	room     int64
 	done     func([]connector.Result) // s.finish, bound once for the segment's life
 }
 
@@ -24,7 +24,7 @@ func (e *Exporter) newSegment() any {
 
 // write hands messages to the sink; the slice is copied. Records that their
 // source could not decode go to the dead letters instead.
-func (e *Exporter) write(batch []*connector.Message, need room) {
+func (e *Exporter) write(batch []*connector.Message, need int64) {
 	s := e.segments.Get().(*segment)
 	s.room = need
 	var rejected []*connector.Message
@@ -40,8 +40,7 @@ func (e *Exporter) write(batch []*connector.Message, need room) {
 		results := make([]connector.Result, len(rejected))
 		for i, m := range rejected {
 			results[i].Err = m.Err
-			s.room.records--
-			s.room.bytes -= e.sizeOf(m)
+			s.room -= e.sizeOf(m)
 		}
 		e.flying.add(1)
 		go e.bury(rejected, results)
@@ -66,8 +65,7 @@ func (s *segment) finish(results []connector.Result) {
 			m.Finish(r)
 		case e.deadLetters(r.Err):
 			dead, why = append(dead, m), append(why, r)
-			s.room.records--
-			s.room.bytes -= e.sizeOf(m)
+			s.room -= e.sizeOf(m)
 		default:
 			e.failed(m, r)
 		}
@@ -81,7 +79,7 @@ func (s *segment) finish(results []connector.Result) {
 
 func (s *segment) release() {
 	e := s.exporter
-	e.release(s.room)
+	e.room.Release(s.room)
 	clear(s.messages)
 	s.messages = s.messages[:0]
 	e.segments.Put(s)
