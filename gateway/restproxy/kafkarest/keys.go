@@ -1,0 +1,245 @@
+package kafkarest
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/connector"
+)
+
+// setter puts the value of one key into the configuration; its error says what
+// the value should be.
+type setter func(r *reading, value string) error
+
+type wanted string
+
+func (w wanted) Error() string { return "must be " + string(w) }
+
+func milliseconds(into func(*reading) *connector.Duration) setter {
+	return func(r *reading, value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || n < 0 || n > int64(1<<62)/int64(time.Millisecond) {
+			return wanted("a number of milliseconds")
+		}
+		*into(r) = connector.Duration(time.Duration(n) * time.Millisecond)
+		return nil
+	}
+}
+
+func boolean(into func(*reading) *bool) setter {
+	return func(r *reading, value string) error {
+		switch strings.ToLower(value) {
+		case "true":
+			*into(r) = true
+		case "false":
+			*into(r) = false
+		default:
+			return wanted("true or false")
+		}
+		return nil
+	}
+}
+
+func text(into func(*reading) *string) setter {
+	return func(r *reading, value string) error {
+		*into(r) = value
+		return nil
+	}
+}
+
+func list(into func(*reading) *[]string) setter {
+	return func(r *reading, value string) error {
+		*into(r) = split(value)
+		return nil
+	}
+}
+
+func split(value string) []string {
+	var out []string
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
+// number is an integer; 0 leaves the default where zero is false.
+func number(zero bool, set func(r *reading, n int)) setter {
+	return func(r *reading, value string) error {
+		n, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			return wanted("a number")
+		}
+		if n != 0 || zero {
+			set(r, int(n))
+		}
+		return nil
+	}
+}
+
+// header adds a header to every answer where the value is true.
+func header(name, value string) setter {
+	return func(r *reading, text string) error {
+		var on bool
+		if err := boolean(func(*reading) *bool { return &on })(r, text); err != nil || !on {
+			return err
+		}
+		r.addHeader(name, value)
+		return nil
+	}
+}
+
+func (r *reading) addHeader(name, value string) {
+	headers := map[string]string{name: value}
+	for k, v := range r.HTTP.Headers {
+		headers[k] = v
+	}
+	r.HTTP.Headers = headers
+}
+
+// responseHeaders reads "add X-Foo: bar, set X-Bar: baz".
+func responseHeaders(r *reading, value string) error {
+	for _, entry := range split(value) {
+		action, rest, _ := strings.Cut(entry, " ")
+		name, content, ok := strings.Cut(rest, ":")
+		if strings.HasSuffix(action, "Date") {
+			return wanted("without dates: addDate and setDate are not supported")
+		}
+		if !ok || action != "add" && action != "set" {
+			return wanted(`a list such as "add X-Foo: bar, set X-Bar: baz"`)
+		}
+		r.addHeader(strings.TrimSpace(name), strings.TrimSpace(content))
+	}
+	return nil
+}
+
+// keys are the keys of one value each.
+var keys = map[string]setter{
+	"id":                                text(func(r *reading) *string { return &r.Rest.ID }),
+	"advertised.listeners":              list(func(r *reading) *[]string { return &r.Rest.AdvertisedListeners }),
+	"api.v2.enable":                     boolean(func(r *reading) *bool { return &r.Rest.V2 }),
+	"api.v3.enable":                     boolean(func(r *reading) *bool { return &r.Rest.V3 }),
+	"api.endpoints.allowlist":           list(func(r *reading) *[]string { return &r.Rest.Allow }),
+	"api.endpoints.blocklist":           list(func(r *reading) *[]string { return &r.Rest.Block }),
+	"confluent.resource.name.authority": text(func(r *reading) *string { return &r.Rest.Authority }),
+	"compression.enable":                boolean(func(r *reading) *bool { return &r.HTTP.Compression }),
+	"http2.enabled":                     boolean(func(r *reading) *bool { return &r.HTTP.HTTP2 }),
+	"idle.timeout.ms":                   milliseconds(func(r *reading) *connector.Duration { return &r.HTTP.IdleTimeout }),
+	"shutdown.graceful.ms":              milliseconds(func(r *reading) *connector.Duration { return &r.HTTP.DrainTimeout }),
+	"server.connection.limit":           number(false, func(r *reading, n int) { r.HTTP.MaxConnections = n }),
+	"schema.registry.url":               list(func(r *reading) *[]string { return &r.Registry }),
+
+	"consumer.instance.timeout.ms": milliseconds(func(r *reading) *connector.Duration { return &r.Rest.ConsumerIdle }),
+	"consumer.request.timeout.ms":  milliseconds(func(r *reading) *connector.Duration { return &r.Rest.ConsumerWait }),
+	"consumer.request.max.bytes":   number(true, func(r *reading, n int) { r.Rest.ConsumerMaxBytes = connector.ByteSize(n) }),
+	"fetch.min.bytes":              number(true, func(r *reading, n int) { r.Rest.ConsumerMinBytes = n }),
+
+	"api.v3.produce.batch.maximum.entries":              number(true, func(r *reading, n int) { r.Rest.MaxBatchEntries = n }),
+	"api.v3.produce.request.size.limit.max.bytes":       number(false, func(r *reading, n int) { r.Rest.MaxRecordBytes = connector.ByteSize(n) }),
+	"streaming.connection.max.duration.ms":              milliseconds(func(r *reading) *connector.Duration { return &r.Rest.StreamMax }),
+	"streaming.connection.max.duration.grace.period.ms": milliseconds(func(r *reading) *connector.Duration { return &r.Rest.StreamGrace }),
+	"null.request.body.always.publishes.empty.record":   boolean(func(r *reading) *bool { return &r.Rest.NullIsTombstone }),
+
+	"access.control.allow.origin":   list(func(r *reading) *[]string { return &r.HTTP.CORS.AllowedOrigins }),
+	"access.control.allow.methods":  list(func(r *reading) *[]string { return &r.HTTP.CORS.AllowedMethods }),
+	"access.control.allow.headers":  list(func(r *reading) *[]string { return &r.HTTP.CORS.AllowedHeaders }),
+	"access.control.expose.headers": list(func(r *reading) *[]string { return &r.HTTP.CORS.ExposedHeaders }),
+	"response.http.headers.config":  responseHeaders,
+	"nosniff.prevention.enable":     header("X-Content-Type-Options", "nosniff"),
+	"hsts.header.enable":            header("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
+}
+
+// The reasons that several keys share.
+const (
+	noPlugin   = "Java plug-ins cannot be loaded; callers' identities are http.authentication's"
+	noPool     = "there are no thread pools"
+	byAccept   = "answers follow the Accept header"
+	metrics    = "metrics are at /-/metrics"
+	noMetadata = "there is no Confluent metadata service"
+	identities = "see http.authentication"
+	ownLimits  = "calls of Kafka have limits of their own"
+	tenants    = "limits are kept for the last 1000 clusters"
+	noPolling  = "reads wait for Kafka and do not poll"
+)
+
+// without are keys that have no effect, and why. A key that ends in a dot
+// stands for all that begin with it.
+var without = map[string]string{
+	"kafka.rest.resource.extension.class": noPlugin,
+	"rest.servlet.initializor.classes":    noPlugin,
+	"debug":                               "stack traces are never sent to clients",
+	"response.mediatype.default":          byAccept,
+	"response.mediatype.preferred":        byAccept,
+	"metrics.jmx.prefix":                  metrics,
+	"metric.reporters":                    metrics,
+	"metrics.":                            metrics,
+	"thread.pool.min":                     noPool,
+	"thread.pool.max":                     noPool,
+	"request.queue.capacity":              noPool,
+	"consumer.threads":                    noPool,
+	"producer.threads":                    noPool,
+
+	"api.v3.produce.response.thread.pool.size":  noPool,
+	"proxy.protocol.enabled":                    "the PROXY protocol is not spoken",
+	"use.custom.request.logging":                "requests are counted in the metrics",
+	"consumer.iterator.timeout.ms":              noPolling,
+	"consumer.iterator.backoff.ms":              noPolling,
+	"simpleconsumer.pool.size.max":              "there is no pool of v1",
+	"simpleconsumer.pool.timeout.ms":            "there is no pool of v1",
+	"rate.limit.backend":                        "there is one rate limiter",
+	"rate.limit.per.cluster.cache.expiry.ms":    tenants,
+	"api.v3.produce.rate.limit.cache.expiry.ms": tenants,
+	"dos.filter.":                               "use rate.limit.enable, or the limits of the server in front",
+	"access.control.skip.options":               "OPTIONS never needs a name",
+	"reject.options.request":                    "OPTIONS tells the methods of a path and nothing else",
+	"csrf.prevention.enable":                    "there are no cookies that could be abused",
+	"client.timeout.ms":                         ownLimits,
+	"client.init.timeout.ms":                    ownLimits,
+	"confluent.metadata.":                       noMetadata,
+	"public.key.path":                           noMetadata,
+	"confluent.license":                         "no license is needed",
+	"confluent.telemetry.":                      "nothing is reported to anybody",
+	"authentication.realm":                      identities,
+	"authentication.roles":                      identities,
+	"authentication.skip.paths":                 identities,
+	"zookeeper.connect":                         "Kafka is reached by bootstrap.servers",
+
+	"confluent.rest.auth.propagate.method":            "see http.propagate_principal",
+	"confluent.rest.auth.ssl.principal.mapping.rules": "see http.authentication of type mtls",
+}
+
+// key puts one key into the configuration.
+func (r *reading) key(key, value string) {
+	if set, ok := keys[key]; ok {
+		if err := set(r, value); err != nil {
+			r.fault(key, "%v, not %q", err, value)
+		}
+		return
+	}
+	if reason := whyNot(key); reason != "" {
+		r.ignore(key, reason)
+		return
+	}
+	if client, ok := strings.CutPrefix(key, "schema.registry."); ok {
+		r.Client[client] = value
+		return
+	}
+	if strings.HasPrefix(key, "rate.limit.") || strings.HasPrefix(key, "api.v3.produce.rate.limit.") {
+		return // limits reads them together
+	}
+	r.ignore(key, "not a key of kafka-rest")
+}
+
+func whyNot(key string) string {
+	if reason := without[key]; reason != "" {
+		return reason
+	}
+	for prefix, reason := range without {
+		if strings.HasSuffix(prefix, ".") && strings.HasPrefix(key, prefix) {
+			return reason
+		}
+	}
+	return ""
+}

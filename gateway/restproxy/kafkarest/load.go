@@ -1,0 +1,168 @@
+// Package kafkarest reads kafka-rest.properties, the configuration of
+// Confluent's REST Proxy, and its form in the environment (KAFKA_REST_…), into
+// the settings of this server. Every key is honoured, or named with the reason
+// why it is not.
+package kafkarest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/magiconair/properties"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/gateway/restproxy"
+)
+
+// ClusterName is the name of the cluster that bootstrap.servers names.
+const ClusterName = "kafka-rest"
+
+// Config is what the properties say.
+type Config struct {
+	HTTP gateway.Config
+	Rest restproxy.Settings
+	// Cluster is where bootstrap.servers points to; nil without that key.
+	Cluster  *kafka.Settings
+	Producer kafka.ProducerSettings
+	// Registry are the URLs of schema.registry.url; Client holds the keys of
+	// its client without the prefix "schema.registry.".
+	Registry []string
+	Client   map[string]string
+	// Warning names the keys that have no effect, and why; "" when all have.
+	Warning string
+}
+
+// EnvPrefix is what the environment variables begin with.
+const EnvPrefix = "KAFKA_REST_"
+
+// Present reports whether the environment has keys of kafka-rest.
+func Present(environ []string) bool {
+	for _, e := range environ {
+		if _, ok := fromEnvironment(e); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Load reads the file, which may be "", and the environment, which wins, on
+// top of base. The faults carry the names of keys.
+func Load(file string, environ []string, base Config) (Config, []connector.Fault, error) {
+	props := map[string]string{}
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return base, nil, fmt.Errorf("read the properties of kafka-rest: %w", err)
+		}
+		// Java takes values as they are: ${…} is no expression.
+		loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
+		p, err := loader.LoadBytes(data)
+		if err != nil {
+			return base, nil, fmt.Errorf("read the properties of kafka-rest in %s: %w", file, err)
+		}
+		maps.Copy(props, p.Map())
+	}
+	for _, e := range environ {
+		if kv, ok := fromEnvironment(e); ok {
+			key, value, _ := strings.Cut(kv, "=")
+			props[key] = value
+		}
+	}
+	cfg, faults := read(props, base)
+	return cfg, faults, nil
+}
+
+// ofTheImage are variables of the container image that are no keys.
+var ofTheImage = []string{"OPTS", "HEAP_OPTS", "JMX_OPTS", "JMX_PORT", "JMX_HOSTNAME", "JVM_PERFORMANCE_OPTS", "LOG4J_OPTS", "GC_LOG_OPTS"}
+
+// fromEnvironment returns key=value of a variable: as in the container image
+// an underscore is a dot, two are a dash and three an underscore.
+func fromEnvironment(e string) (string, bool) {
+	name, value, _ := strings.Cut(e, "=")
+	name, ok := strings.CutPrefix(name, EnvPrefix)
+	if !ok || name == "" || slices.Contains(ofTheImage, name) || strings.HasPrefix(name, "LOG4J_") || strings.HasPrefix(name, "CUB_") {
+		return "", false
+	}
+	key := strings.NewReplacer("___", "_", "__", "-", "_", ".").Replace(strings.ToLower(name))
+	return key + "=" + value, true
+}
+
+// read is Load for keys that are there already.
+func read(props map[string]string, base Config) (Config, []connector.Fault) {
+	r := &reading{Config: base, props: props, used: map[string]bool{}, ignored: map[string][]string{}}
+	if r.Client == nil {
+		r.Client = map[string]string{}
+	}
+	r.listeners()
+	r.protection()
+	r.kafka()
+	for _, key := range slices.Sorted(maps.Keys(props)) {
+		if !r.used[key] {
+			r.key(key, strings.TrimSpace(props[key]))
+		}
+	}
+	r.limits()
+	r.notes()
+	for _, f := range r.Rest.Validate() {
+		r.fault(keyOf(f.Path), "%s", f.Message)
+	}
+	for _, f := range r.HTTP.Validate() {
+		if f.Path == "listen" {
+			f.Path = "listeners"
+		}
+		r.fault(f.Path, "%s", f.Message)
+	}
+	return r.Config, r.faults
+}
+
+// keyOf is the key that a setting of the REST proxy comes from: its
+// description ends with it.
+func keyOf(path string) string {
+	for i, t := 0, reflect.TypeFor[restproxy.Settings](); i < t.NumField(); i++ {
+		doc := t.Field(i).Tag.Get("doc")
+		if at := strings.LastIndexByte(doc, '('); t.Field(i).Tag.Get("mapstructure") == path && at >= 0 {
+			return strings.TrimSuffix(doc[at+1:], ")")
+		}
+	}
+	return path
+}
+
+// reading is the state of one read.
+type reading struct {
+	Config
+	props   map[string]string
+	used    map[string]bool
+	ignored map[string][]string // keys by reason
+	faults  []connector.Fault
+}
+
+func (r *reading) fault(key, format string, args ...any) {
+	r.faults = append(r.faults, connector.Fault{Path: key, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *reading) ignore(key, reason string) { r.ignored[reason] = append(r.ignored[reason], key) }
+
+// take returns a key's value and notes that it was seen.
+func (r *reading) take(key string) (string, bool) {
+	v, given := r.props[key]
+	r.used[key] = true
+	return strings.TrimSpace(v), given
+}
+
+// notes makes the one warning.
+func (r *reading) notes() {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(r.ignored)) {
+		keys := r.ignored[reason]
+		slices.Sort(keys)
+		parts = append(parts, strings.Join(keys, ", ")+" ("+reason+")")
+	}
+	slices.Sort(parts)
+	r.Warning = strings.Join(parts, "; ")
+}

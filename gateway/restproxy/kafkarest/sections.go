@@ -1,0 +1,236 @@
+package kafkarest
+
+import (
+	"maps"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka"
+)
+
+// listeners reads where to serve.
+func (r *reading) listeners() {
+	listeners, given := r.take("listeners")
+	port, portGiven := r.take("port")
+	host, hostGiven := r.take("host.name")
+	if hostGiven {
+		r.Rest.HostName = host
+	}
+	if all := split(listeners); given && len(all) > 0 {
+		u, err := url.Parse(all[0])
+		switch {
+		case err != nil || u.Host == "" || u.Port() == "":
+			r.fault("listeners", "must be a list of URLs with a port, such as http://0.0.0.0:8082")
+			return
+		case u.Scheme == "https":
+			r.fault("listeners", "https is not served; put a TLS proxy in front, listen on http, and name the proxy in http.rest_proxy.trusted_proxies")
+			return
+		case u.Scheme != "http":
+			r.fault("listeners", "must begin with http://")
+			return
+		}
+		if len(all) > 1 {
+			r.ignore("listeners", "only the first one, "+all[0]+", is served")
+		}
+		r.HTTP.Listen = net.JoinHostPort(u.Hostname(), u.Port())
+	} else if portGiven || hostGiven {
+		if host == "" {
+			host = "0.0.0.0"
+		}
+		if port == "" {
+			port = "8082"
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			r.fault("port", "must be a port")
+			return
+		}
+		r.HTTP.Listen = net.JoinHostPort(host, port)
+	}
+	// The original serves everybody who reaches it.
+	r.HTTP.AllowAnonymous = r.HTTP.AllowAnonymous || given || portGiven || hostGiven
+}
+
+// protection reads the keys of authentication and TLS. What the original
+// protects must not be open here: those that cannot be honoured are faults.
+func (r *reading) protection() {
+	if method, ok := r.take("authentication.method"); ok && !strings.EqualFold(method, "NONE") && method != "" {
+		r.fault("authentication.method", "%s is not taken over from the properties: callers would not be asked; set http.authentication in headrace.yaml and remove the key", method)
+	}
+	for _, key := range []string{"ssl.client.authentication", "ssl.client.auth"} {
+		if v, ok := r.take(key); ok && v != "" && !strings.EqualFold(v, "NONE") && !strings.EqualFold(v, "false") {
+			r.fault(key, "client certificates are asked for by the TLS proxy in front; remove the key")
+		}
+	}
+	for key := range r.props {
+		if strings.HasPrefix(key, "ssl.") && !r.used[key] {
+			r.used[key] = true
+			r.ignore(key, "https is not served")
+		}
+	}
+}
+
+// clients are the prefixes of keys of Kafka's clients.
+var clients = []string{"client.", "producer.", "consumer.", "admin."}
+
+// ownKey reports whether a key with a client's prefix is one of kafka-rest.
+func ownKey(key string) bool { return keys[key] != nil || without[key] != "" }
+
+// kafka reads the connection, and what the producer is told.
+func (r *reading) kafka() {
+	for key := range r.props {
+		for _, prefix := range clients {
+			if strings.HasPrefix(key, prefix) && !ownKey(key) {
+				r.used[key] = true
+			}
+		}
+	}
+	bootstrap, given := r.take("bootstrap.servers")
+	if !given || bootstrap == "" {
+		return
+	}
+	props := maps.Clone(r.props)
+	var protocol string
+	props["bootstrap.servers"], protocol = brokers(bootstrap)
+	if _, set := props["client.security.protocol"]; !set && protocol != "" {
+		props["client.security.protocol"] = protocol
+	}
+	settings, faults := kafka.FromJava(props, "client.")
+	for _, f := range faults {
+		if f.Path != "bootstrap.servers" {
+			f.Path = "client." + f.Path
+		}
+		r.faults = append(r.faults, f)
+	}
+	r.Cluster = &settings
+	r.producer()
+	r.others()
+}
+
+// brokers drops the prefixes of SASL_SSL://host:9093 and returns them.
+func brokers(list string) (plain, protocol string) {
+	var hosts []string
+	for _, b := range split(list) {
+		if scheme, host, ok := strings.Cut(b, "://"); ok {
+			protocol, b = strings.ToUpper(scheme), host
+		}
+		hosts = append(hosts, b)
+	}
+	return strings.Join(hosts, ","), protocol
+}
+
+var producerKeys = map[string]setter{
+	"acks":                   text(func(r *reading) *string { return &r.Producer.Acks }),
+	"compression.type":       text(func(r *reading) *string { return &r.Producer.CompressionType }),
+	"max.request.size":       number(false, func(r *reading, n int) { r.Producer.MaxMessageBytes = n }),
+	"delivery.timeout.ms":    number(false, func(r *reading, n int) { r.Producer.DeliveryTimeoutMS = n }),
+	"compression.gzip.level": number(true, func(r *reading, n int) { r.Producer.CompressionLevel = &n }),
+	"compression.zstd.level": number(true, func(r *reading, n int) { r.Producer.CompressionLevel = &n }),
+	"compression.lz4.level":  number(true, func(r *reading, n int) { r.Producer.CompressionLevel = &n }),
+	"enable.idempotence": func(r *reading, v string) error {
+		var on bool
+		if err := boolean(func(*reading) *bool { return &on })(r, v); err != nil {
+			return err
+		}
+		r.Producer.Idempotence = &on
+		return nil
+	},
+}
+
+// producer reads producer.*; client.* holds for it too, and the former wins.
+func (r *reading) producer() {
+	for _, prefix := range []string{"client.", "producer."} {
+		for key, set := range producerKeys {
+			if v, given := r.props[prefix+key]; given {
+				if err := set(r, strings.TrimSpace(v)); err != nil {
+					r.fault(prefix+key, "%v, not %q", err, v)
+				}
+			}
+		}
+	}
+	for _, f := range r.Producer.Validate() {
+		r.fault("producer."+strings.ReplaceAll(f.Path, "_", "."), "%s", f.Message)
+	}
+}
+
+// connectionKey reports whether a key of Kafka's clients says how to connect.
+func connectionKey(key string) bool {
+	for _, prefix := range []string{"ssl.", "sasl.", "security."} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return key == "bootstrap.servers" || key == "client.id"
+}
+
+// others names the client keys that have no effect. Connections are shared, so
+// one kind of client cannot have its own.
+func (r *reading) others() {
+	for key, value := range r.props {
+		for _, prefix := range clients {
+			name, ok := strings.CutPrefix(key, prefix)
+			if !ok || ownKey(key) {
+				continue
+			}
+			switch {
+			case prefix == "client." && connectionKey(name), (prefix == "client." || prefix == "producer.") && producerKeys[name] != nil:
+			case connectionKey(name) && r.props["client."+name] == value:
+			case connectionKey(name):
+				r.fault(key, "all clients share one connection: set client.%s, and remove this key", name)
+			default:
+				r.ignore(key, "set for the client by itself")
+			}
+		}
+	}
+}
+
+// limits reads the keys of rate limits, which belong together.
+func (r *reading) limits() {
+	on := func(key string) bool {
+		v, _ := r.take(key)
+		return strings.EqualFold(v, "true")
+	}
+	float := func(key string, def float64) float64 {
+		v, given := r.take(key)
+		if !given || v == "" {
+			return def
+		}
+		n, err := strconv.ParseFloat(v, 64)
+		if err != nil || !(n >= 0 && n <= 1e15) {
+			r.fault(key, "must be a number, not %q", v)
+			return def
+		}
+		return n
+	}
+	if on("rate.limit.enable") {
+		l := &r.Rest.Requests
+		l.PerSecond = float("rate.limit.permits.per.sec", 50)
+		l.PerCluster = float("rate.limit.per.cluster.permits.per.sec", 50)
+		l.DefaultCost = int(float("rate.limit.default.cost", 1))
+		l.Wait = connector.Duration(min(float("rate.limit.timeout.ms", 0), 1e9) * float64(time.Millisecond))
+		costs, _ := r.take("rate.limit.costs")
+		for _, entry := range split(costs) {
+			name, cost, ok := strings.Cut(entry, "=")
+			n, err := strconv.Atoi(strings.TrimSpace(cost))
+			if !ok || err != nil || n < 0 {
+				r.fault("rate.limit.costs", "must be a list such as api.v3.clusters.*=1,api.v3.brokers.list=2")
+				break
+			}
+			if l.Costs == nil {
+				l.Costs = map[string]int{}
+			}
+			l.Costs[strings.TrimSpace(name)] = n
+		}
+	}
+	const records = "api.v3.produce.rate.limit."
+	if on(records + "enabled") {
+		l := &r.Rest.Records
+		l.PerCluster = float(records+"max.requests.per.sec", 10_000)
+		l.Global = float(records+"max.requests.global.per.sec", 10_000)
+		l.BytesPerCluster = float(records+"max.bytes.per.sec", 10_000_000)
+		l.BytesGlobal = float(records+"max.bytes.global.per.sec", 10_000_000)
+	}
+}
