@@ -18,6 +18,7 @@ import (
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
+	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
 	restschemas "github.com/headrace/headrace/gateway/restproxy/schemas"
 	"github.com/headrace/headrace/pipelines"
 	"github.com/headrace/headrace/pipelines/exporter"
@@ -34,20 +35,23 @@ const httpBatch = 5000
 // httpSettings are what the http section of the project file says.
 type httpSettings struct {
 	gateway.Config
-	rest restproxy.Settings
+	rest      restproxy.Settings
+	kafkaRest *kafkarest.Config // nil when nothing of it is given
 }
 
-// httpConfig decodes the http section of the project file.
-func httpConfig(p *pipelines.Project) (httpSettings, config.Problems) {
-	cfg := httpSettings{gateway.DefaultConfig(), restproxy.DefaultSettings()}
+// httpConfig decodes the http section of the project file, and what was said
+// in the ways of kafka-rest.
+func (a *app) httpConfig(p *pipelines.Project) (httpSettings, config.Problems) {
+	cfg := httpSettings{Config: gateway.DefaultConfig(), rest: restproxy.DefaultSettings()}
 	if p == nil || p.HTTP.Kind() == config.Null {
-		return cfg, nil
+		return a.withKafkaRest(cfg)
 	}
 	problems := p.HTTP.Named("http").Decode(&cfg.Config, "rest_proxy")
 	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
 		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)
 	}
-	return cfg, problems
+	cfg, more := a.withKafkaRest(cfg)
+	return cfg, append(problems, more...)
 }
 
 // door is the HTTP server with everything behind it.
@@ -69,18 +73,25 @@ type served struct {
 
 // openDoor builds the server and starts listening.
 func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.Logger) (*door, error) {
-	cfg, problems := httpConfig(p)
+	cfg, problems := a.httpConfig(p)
 	if len(problems) > 0 {
 		return nil, problems
+	}
+	if cfg.kafkaRest != nil && cfg.kafkaRest.Warning != "" {
+		log.Warn("some keys of kafka-rest have no effect here", "keys", cfg.kafkaRest.Warning)
+	}
+	clusters, err := cfg.clusters(p)
+	if err != nil {
+		return nil, &exit{exitBadConfig, err}
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s)
 	d := &door{server: gateway.New(cfg.Config, log), log: log}
 	registry.MustRegister(d.server)
 	d.server.Gatherer = registry
-	admins := make(admin.Fixed, 0, len(p.Clusters))
-	for _, c := range p.Clusters {
-		one, err := serveCluster(c, s.Ledger(httpLedger), prometheus.WrapRegistererWith(prometheus.Labels{"cluster": c.Name}, registry), log)
+	admins := make(admin.Fixed, 0, len(clusters))
+	for _, c := range clusters {
+		one, err := serveCluster(c, cfg.producer(c.Name), s.Ledger(httpLedger), prometheus.WrapRegistererWith(prometheus.Labels{"cluster": c.Name}, registry), log)
 		if err != nil {
 			return nil, &exit{exitBadConfig, err}
 		}
@@ -102,12 +113,12 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	return d, nil
 }
 
-func serveCluster(c pipelines.Cluster, ledger *connector.Ledger, reg prometheus.Registerer, log *slog.Logger) (*served, error) {
+func serveCluster(c pipelines.Cluster, settings kafka.ProducerSettings, ledger *connector.Ledger, reg prometheus.Registerer, log *slog.Logger) (*served, error) {
 	cluster, err := kafka.NewCluster(c.Name, c.Settings, log)
 	if err != nil {
 		return nil, err
 	}
-	sink, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "", reg)
+	sink, err := cluster.NewProducer(settings, "", reg)
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}

@@ -79,6 +79,8 @@ type app struct {
 
 	logLevel, logFormat string
 	projectFile         string
+	kafkaRestFile       string // kafka-rest.properties
+	takesKafkaRest      bool   // the command looks at it and at the environment
 }
 
 func (a *app) rootCommand() *cobra.Command {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"net"
 	"os"
 	"testing"
 
@@ -15,8 +17,18 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// freePort returns a port that nobody listens on now.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
 // TestScripts runs testdata/script: a command line, and what it must print and
-// return. $BROKER is an embedded broker of the script's own.
+// return. $BROKER is an embedded broker of the script's own, $PORT a free port.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -27,7 +39,9 @@ func TestScripts(t *testing.T) {
 			}
 			e.Defer(func() { _ = broker.Close() })
 			e.Setenv("BROKER", broker.Addr())
-			return nil
+			port, err := freePort()
+			e.Setenv("PORT", port)
+			return err
 		},
 	})
 }

@@ -32,6 +32,7 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.takesKafkaRest = true
 			var bootstrap []string
 			if embeddedBroker {
 				broker, err := embedded.StartBroker(embedded.BrokerConfig{})
@@ -60,6 +61,7 @@ func (a *app) runCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&once, "once", false, "run every pipeline to its end once, whatever its schedule, then exit")
 	flags.BoolVar(&embeddedBroker, "embedded", false, "start an in-process Kafka broker and use it where no bootstrap server is given")
+	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
 	flags.DurationVar(&drain, "drain-timeout", 30*time.Second, "longest time to deliver what was accepted after SIGTERM")
 	return cmd
 }

@@ -5,8 +5,20 @@ import (
 
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/pipelines"
 )
+
+// httpSchema is that of the http section.
+func httpSchema() map[string]any {
+	schema := config.Schema(gateway.DefaultConfig(), "http")
+	rest := config.Schema(restproxy.DefaultSettings(), "rest_proxy")
+	delete(rest, "$schema")
+	if properties, ok := schema["properties"].(map[string]any); ok {
+		properties["rest_proxy"] = rest
+	}
+	return schema
+}
 
 func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
@@ -15,7 +27,7 @@ func (a *app) schemaCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			schemas := map[string]any{
 				"pipeline": pipelines.PipelineSchema(),
-				"project":  pipelines.ProjectSchema(config.Schema(gateway.DefaultConfig(), "http")),
+				"project":  pipelines.ProjectSchema(httpSchema()),
 			}
 			if len(args) == 1 {
 				return writeJSON(a.stdout, schemas[args[0]])

@@ -47,7 +47,7 @@ func (a *app) validateCommand() *cobra.Command {
 // too.
 func (a *app) load(paths, bootstrap []string) (*pipelines.Project, config.Problems) {
 	p, problems := pipelines.Load(paths, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver, Bootstrap: bootstrap})
-	_, more := httpConfig(p)
+	_, more := a.httpConfig(p)
 	return p, append(problems, more...).Sort()
 }
 
