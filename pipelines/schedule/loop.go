@@ -35,15 +35,15 @@ func (l *Loop) Start(ctx context.Context) {
 	}
 	for last := now; ; {
 		tick := l.Schedule.Next(last)
-		if tick.IsZero() || !sleepUntil(ctx, tick.Add(l.Schedule.Delay())) {
+		start := tick.Add(l.Schedule.Delay())
+		if tick.IsZero() || !sleepUntil(ctx, start) {
 			return
 		}
-		r.tick(ctx, tick)
-		// A clock that jumped ahead skips what lies between, as a pause would.
-		last = tick
-		if missed := l.Schedule.Missed(tick, time.Now()); len(missed) > 0 {
-			last = missed[len(missed)-1].Add(-time.Nanosecond)
+		now := time.Now()
+		if l.Schedule.inTime(start, now) {
+			r.tick(ctx, tick)
 		}
+		last = l.Schedule.after(tick, now)
 	}
 }
 

@@ -153,22 +153,55 @@ func (s *Schedule) atWall(wall time.Time) time.Time {
 // Missed returns the ticks after last and up to now that are to be run, oldest
 // first, by the misfire rule. A zero last means that nothing was missed.
 func (s *Schedule) Missed(last, now time.Time) []time.Time {
-	if last.IsZero() || s.cfg.Misfire == "none" {
+	if last.IsZero() {
 		return nil
 	}
-	var ticks []time.Time
+	ticks := s.between(last, now)
+	switch {
+	case len(ticks) == 0 || s.cfg.Misfire == "none":
+		return nil
+	case s.cfg.Misfire == "latest":
+		return ticks[len(ticks)-1:]
+	default:
+		return ticks
+	}
+}
+
+// between returns the newest MaxMissed ticks after last and up to now.
+func (s *Schedule) between(last, now time.Time) (ticks []time.Time) {
 	for t := s.Next(last); !t.IsZero() && !t.After(now); t = s.Next(t) {
 		ticks = append(ticks, t)
 		if len(ticks) > 2*MaxMissed {
 			ticks = append(ticks[:0], ticks[len(ticks)-MaxMissed:]...)
 		}
 	}
+	return ticks[max(0, len(ticks)-MaxMissed):]
+}
+
+// lateness is how late a tick may start without counting as missed.
+const lateness = 2 * time.Minute
+
+// inTime reports whether a tick that was to start at start runs: only misfire
+// "none" leaves out one that a suspended machine slept through.
+func (s *Schedule) inTime(start, now time.Time) bool {
+	return s.cfg.Misfire != "none" || now.Sub(start) <= lateness
+}
+
+// after returns the time behind which the tick that follows is looked for.
+// Ticks that passed since, as over a suspended machine's pause, are treated by
+// the misfire rule.
+func (s *Schedule) after(tick, now time.Time) time.Time {
+	passed := s.between(tick, now)
+	if len(passed) == 0 {
+		return tick
+	}
+	newest := passed[len(passed)-1]
 	switch {
-	case len(ticks) == 0:
-		return nil
-	case s.cfg.Misfire == "latest":
-		return ticks[len(ticks)-1:]
+	case s.cfg.Misfire == "all":
+		return passed[0].Add(-time.Nanosecond)
+	case s.cfg.Misfire == "none" && !s.inTime(newest, now):
+		return newest
 	default:
-		return ticks[max(0, len(ticks)-MaxMissed):]
+		return newest.Add(-time.Nanosecond)
 	}
 }
