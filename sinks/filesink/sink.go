@@ -30,8 +30,7 @@ type Sink struct {
 	mu        sync.Mutex
 	file      *os.File
 	size      int64 // of the whole lines in it
-	text      []byte
-	results   []connector.Result
+	batch     line.Batch
 	broken    error // why nothing more can be written
 	failed    error // the first write that failed
 	abandoned bool
@@ -123,28 +122,11 @@ func (s *Sink) back() error {
 func (s *Sink) Write(ctx context.Context, batch []*connector.Message, done func([]connector.Result)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.results = s.results[:0]
-	s.text = s.text[:0]
-	for _, m := range batch {
-		var err error
-		s.text, err = line.Append(s.text, s.cfg.Format, m)
-		s.results = append(s.results, connector.Result{Offset: -1, Err: err})
-	}
-	if err := s.append(ctx); err != nil {
-		for i := range s.results {
-			if s.results[i].Err == nil {
-				s.results[i].Err = err
-			}
-		}
-	}
-	if cap(s.text) > 4<<20 {
-		s.text = nil
-	}
-	done(s.results)
+	done(s.batch.Write(s.cfg.Format, batch, func(text []byte) error { return s.append(ctx, text) }))
 }
 
-// append writes s.text whole or not at all.
-func (s *Sink) append(ctx context.Context) error {
+// append writes text whole or not at all.
+func (s *Sink) append(ctx context.Context, text []byte) error {
 	switch {
 	case s.closed:
 		return connector.Errorf(connector.Unavailable, "write to %s: the file is closed", s.cfg.Path)
@@ -152,10 +134,8 @@ func (s *Sink) append(ctx context.Context) error {
 		return s.broken
 	case ctx.Err() != nil:
 		return connector.Errorf(connector.Unavailable, "write to %s: %w", s.cfg.Path, ctx.Err())
-	case len(s.text) == 0:
-		return nil
 	}
-	n, err := s.file.Write(s.text)
+	n, err := s.file.Write(text)
 	if err == nil && s.cfg.Sync {
 		err = s.file.Sync()
 	}

@@ -35,10 +35,9 @@ type Sink struct {
 	cfg Config
 	out io.Writer
 
-	mu      sync.Mutex
-	text    []byte
-	results []connector.Result
-	broken  error // the output is gone, or in the middle of a line
+	mu     sync.Mutex
+	batch  line.Batch
+	broken error // the output is gone, or in the middle of a line
 }
 
 // New returns a Sink that prints to env.Stdout.
@@ -54,35 +53,17 @@ func New(cfg Config, env plugin.Env) (connector.Sink, error) {
 func (s *Sink) Write(ctx context.Context, batch []*connector.Message, done func([]connector.Result)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.results, s.text = s.results[:0], s.text[:0]
-	for _, m := range batch {
-		var err error
-		s.text, err = line.Append(s.text, s.cfg.Format, m)
-		s.results = append(s.results, connector.Result{Offset: -1, Err: err})
-	}
-	if err := s.print(ctx); err != nil {
-		for i := range s.results {
-			if s.results[i].Err == nil {
-				s.results[i].Err = err
-			}
-		}
-	}
-	if cap(s.text) > 4<<20 {
-		s.text = nil
-	}
-	done(s.results)
+	done(s.batch.Write(s.cfg.Format, batch, func(text []byte) error { return s.print(ctx, text) }))
 }
 
-func (s *Sink) print(ctx context.Context) error {
+func (s *Sink) print(ctx context.Context, text []byte) error {
 	switch {
 	case s.broken != nil:
 		return s.broken
 	case ctx.Err() != nil:
 		return connector.Errorf(connector.Unavailable, "print: %w", ctx.Err())
-	case len(s.text) == 0:
-		return nil
 	}
-	if _, err := s.out.Write(s.text); err != nil {
+	if _, err := s.out.Write(text); err != nil {
 		s.broken = connector.Errorf(connector.Unavailable, "print: %w", err)
 	}
 	return s.broken
