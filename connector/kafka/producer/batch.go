@@ -3,8 +3,6 @@ package producer
 import (
 	"math/bits"
 	"sync"
-	"time"
-	"unsafe"
 
 	"github.com/IBM/sarama"
 
@@ -12,22 +10,20 @@ import (
 )
 
 const (
-	batchHeader    = 61  // bytes of a record batch before its records
-	recordSlack    = 8   // what recordSize may say too much for a record that is alone
-	recordOverhead = 192 // our own memory for one record, next to its bytes
+	batchHeader    = 61 // bytes of a record batch before its records
+	recordSlack    = 8  // what recordSize may say too much for a record that is alone
+	recordOverhead = 96 // our own memory for one record, next to its bytes: its slot and its result
 )
 
 // recordSize is an upper bound of the encoded size of m in a batch.
 func recordSize(m *connector.Message) int {
-	n := 1 + 7 + 3 + varBytes(m.Key) + varBytes(m.Value) + varLen(len(m.Headers))
+	n := 1 + 7 + 3 + bytesLen(m.Key) + bytesLen(m.Value) + varLen(len(m.Headers))
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		n += varLen(len(h.Key)) + len(h.Key) + varBytes(h.Value)
+		n += varLen(len(h.Key)) + len(h.Key) + bytesLen(h.Value)
 	}
 	return n + varLen(n)
 }
-
-func varBytes(b []byte) int { return varLen(len(b)) + len(b) }
 
 // varLen is the length of n as a zigzag varint.
 func varLen(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }
@@ -35,11 +31,9 @@ func varLen(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }
 // batch is a run of records of one partition. Its fields are guarded by the
 // partition's mutex, but for the records while a sender encodes them.
 type batch struct {
-	rb    sarama.RecordBatch
 	slab  *slab
 	n     int
 	spans []span
-	head  headers
 
 	bytes   int   // upper bound of the encoded size, uncompressed
 	cost    int64 // claimed from memory
@@ -47,9 +41,9 @@ type batch struct {
 	firstMS int64
 	maxMS   int64
 
-	full     bool // takes no more records
-	stamped  bool // has a sequence number
-	id       int64
+	full     bool  // takes no more records
+	stamped  bool  // has a sequence number
+	id       int64 // -1 without one
 	epoch    int16
 	seq      int64 // sequence number of the first record since the epoch began, not wrapped
 	inflight bool
@@ -82,10 +76,16 @@ type span struct {
 // slab is the memory of a batch's records. They come in four sizes, so that a
 // batch of one record does not hold memory for thousands.
 type slab struct {
-	recs  []sarama.Record
-	ptrs  []*sarama.Record
-	index []int32 // position in the results of the record's write
+	recs  []record
 	class int
+}
+
+// record is a message in a batch. Its bytes stay the caller's until the report
+// and are read when the batch is encoded, each time that it is sent.
+type record struct {
+	m     *connector.Message
+	ms    int64
+	index int32 // position in the results of its write
 }
 
 var slabSizes = [...]int{32, 256, 2048, mostRecords}
@@ -102,12 +102,7 @@ func (p *pools) slab(class int) *slab {
 	if s, ok := p.slabs[class].Get().(*slab); ok {
 		return s
 	}
-	n := slabSizes[class]
-	s := &slab{recs: make([]sarama.Record, n), ptrs: make([]*sarama.Record, n), index: make([]int32, n), class: class}
-	for i := range s.recs {
-		s.ptrs[i] = &s.recs[i]
-	}
-	return s
+	return &slab{recs: make([]record, slabSizes[class]), class: class}
 }
 
 func (p *pools) putSlab(s *slab, used int) {
@@ -121,6 +116,7 @@ func (p *pools) batch() *batch {
 		b = &batch{}
 	}
 	b.slab = p.slab(0)
+	b.id = -1
 	return b
 }
 
@@ -129,8 +125,7 @@ func (p *pools) putBatch(b *batch) {
 	p.putSlab(b.slab, b.n)
 	spans := b.spans
 	clear(spans)
-	*b = batch{spans: spans[:0], head: b.head}
-	b.head.reset()
+	*b = batch{spans: spans[:0]}
 	p.batches.Put(b)
 }
 
@@ -139,7 +134,6 @@ func (b *batch) grow(p *pools) {
 	old := b.slab
 	next := p.slab(old.class + 1)
 	copy(next.recs, old.recs[:b.n])
-	copy(next.index, old.index[:b.n])
 	b.slab = next
 	p.putSlab(old, b.n)
 }
@@ -153,14 +147,7 @@ func (b *batch) add(p *pools, w *write, index int32, m *connector.Message, ms in
 		b.firstMS, b.maxMS = ms, ms
 		b.bytes = batchHeader
 	}
-	r := &b.slab.recs[b.n]
-	r.Key, r.Value = m.Key, m.Value
-	r.OffsetDelta = int64(b.n)
-	r.TimestampDelta = time.Duration(ms-b.firstMS) * time.Millisecond
-	if len(m.Headers) > 0 {
-		r.Headers = b.head.of(m.Headers)
-	}
-	b.slab.index[b.n] = index
+	b.slab.recs[b.n] = record{m: m, ms: ms, index: index}
 	b.n++
 	b.maxMS = max(b.maxMS, ms)
 	b.bytes += size
@@ -181,69 +168,10 @@ func (b *batch) fits(size, limit, records int) bool {
 	return !b.full && b.n < records && b.bytes+size <= limit
 }
 
-// seal fills in the wire batch before its first sending.
-func (b *batch) seal(cfg *Config) {
-	b.rb.Version = 2
-	b.rb.PartitionLeaderEpoch = -1
-	b.rb.Codec = cfg.Compression
-	b.rb.CompressionLevel = cfg.CompressionLevel
-	b.rb.FirstTimestamp = time.UnixMilli(b.firstMS)
-	b.rb.MaxTimestamp = time.UnixMilli(b.maxMS)
-	b.rb.LastOffsetDelta = int32(b.n - 1)
-	b.rb.Records = b.slab.ptrs[:b.n]
-	b.rb.IsTransactional = cfg.TransactionalID != ""
-	b.rb.ProducerID, b.rb.ProducerEpoch, b.rb.FirstSequence = -1, -1, -1
-}
-
-// stamp gives the batch its place in the partition's sequence. The records stay
-// as they were encoded.
+// stamp gives the batch its place in the partition's sequence.
 func (b *batch) stamp(id int64, epoch int16, seq int64) {
 	b.stamped, b.id, b.epoch, b.seq = true, id, epoch, seq
-	b.rb.ProducerID, b.rb.ProducerEpoch = id, epoch
-	b.rb.FirstSequence = int32(seq & 0x7fffffff) // sequence numbers wrap to 0 after MaxInt32
 }
 
 // unstamp takes the place away; the batch is known not to be stored under it.
 func (b *batch) unstamp() { b.stamped, b.ambiguous = false, false }
-
-// headers hands out wire headers from chunks, so that a record with headers
-// costs no allocation of its own most of the time.
-type headers struct {
-	vals []sarama.RecordHeader
-	ptrs []*sarama.RecordHeader
-}
-
-const headerChunk = 64
-
-func (h *headers) of(hs []connector.Header) []*sarama.RecordHeader {
-	n := len(hs)
-	if cap(h.vals)-len(h.vals) < n {
-		h.vals = make([]sarama.RecordHeader, 0, max(n, headerChunk))
-		h.ptrs = make([]*sarama.RecordHeader, 0, max(n, headerChunk))
-	}
-	from := len(h.vals)
-	for i := range hs {
-		h.vals = append(h.vals, sarama.RecordHeader{
-			Key:   readOnly(hs[i].Key),
-			Value: hs[i].Value,
-		})
-		h.ptrs = append(h.ptrs, &h.vals[len(h.vals)-1])
-	}
-	return h.ptrs[from:len(h.ptrs):len(h.ptrs)]
-}
-
-// readOnly is s without a copy. It is never nil: a nil key would be encoded as
-// null, which brokers refuse.
-func readOnly(s string) []byte {
-	if s == "" {
-		return []byte{}
-	}
-	return unsafe.Slice(unsafe.StringData(s), len(s))
-}
-
-// reset keeps the last chunk. Chunks before it are left to the collector.
-func (h *headers) reset() {
-	clear(h.vals)
-	clear(h.ptrs)
-	h.vals, h.ptrs = h.vals[:0], h.ptrs[:0]
-}

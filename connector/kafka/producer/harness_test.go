@@ -16,9 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	metrics.UseNilMetrics = true // else go-metrics keeps a ticker
-	// A cluster closed while a control function runs leaves kfake's own goroutine
-	// behind, waiting for a lock that nobody gives back.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).runControl.func1"))
+	goleak.VerifyTestMain(m)
 }
 
 // broker starts an in-process cluster.

@@ -179,9 +179,6 @@ func (p *partition) take(c *conn, r *request, now int64, idle bool) (b *batch, w
 	cfg := &p.t.p.cfg
 	if !b.stamped {
 		b.full = true
-		if b.rb.Version == 0 {
-			b.seal(cfg)
-		}
 		if cfg.Idempotent {
 			p.stamp(b)
 		}

@@ -14,9 +14,10 @@ import (
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
 )
 
-// requestBytes bounds one produce request, far below a broker's default
-// socket.request.max.bytes of 100 MiB.
-const requestBytes = 16 << 20
+// requestBytes is from where on no further batch is put into a request: enough
+// to be worth a round trip, small enough that the broker works on one while the
+// next is encoded.
+const requestBytes = 2 << 20
 
 // conn is the sender of one broker: a goroutine that owns the connection and
 // puts the batches of all ready partitions into one request after the other.
@@ -25,10 +26,13 @@ type conn struct {
 	id   int32
 	wire wire
 
+	frame *frame // of the sender's goroutine
+
 	mu       sync.Mutex
 	addr     string
 	ready    []*partition
 	spare    []*partition
+	looking  bool  // collect has taken the ready list
 	inflight int   // requests
 	broken   bool  // the connection must be closed before the next request
 	muted    int64 // throttled until
@@ -48,8 +52,8 @@ type request struct {
 }
 
 func newConn(p *Producer, id int32, addr string) *conn {
-	c := &conn{p: p, id: id, addr: addr, signal: make(chan struct{}, 1)}
-	c.wire.base = p.net
+	c := &conn{p: p, id: id, addr: addr, frame: newFrame(p), signal: make(chan struct{}, 1)}
+	c.wire.base, c.wire.frame = p.net, c.frame
 	return c
 }
 
@@ -144,7 +148,7 @@ func (c *conn) sleep(timer *time.Timer, until int64) {
 func (c *conn) collect(now int64) (*request, int64) {
 	c.mu.Lock()
 	list := c.ready
-	c.ready = c.spare[:0]
+	c.ready, c.looking = c.spare[:0], true
 	idle := c.inflight == 0
 	c.mu.Unlock()
 
@@ -171,7 +175,7 @@ func (c *conn) collect(now int64) (*request, int64) {
 	c.spare = c.ready[:0:cap(c.ready)]
 	came := append(keep, c.ready...)
 	clear(c.spare[:len(c.ready)])
-	c.ready = came
+	c.ready, c.looking = came, false
 	if len(r.batches) > 0 {
 		c.inflight++
 	}
@@ -184,25 +188,23 @@ func (c *conn) collect(now int64) (*request, int64) {
 
 // send encodes and writes r. The answer comes in on sarama's reading goroutine.
 func (c *conn) send(broker *sarama.Broker, r *request) {
-	cfg := &c.p.cfg
-	req := &sarama.ProduceRequest{
-		RequiredAcks: sarama.RequiredAcks(cfg.Acks),
-		Timeout:      int32(min(c.p.net.Producer.Timeout, cfg.DeliveryTimeout) / time.Millisecond),
+	req := &sarama.ProduceRequest{ // the frame puts the records in
+		RequiredAcks: sarama.RequiredAcks(c.p.cfg.Acks),
 		Version:      10, // sarama lowers it to what the broker knows
 	}
-	if cfg.TransactionalID != "" {
-		req.TransactionalID = &cfg.TransactionalID
-	}
-	for i, b := range r.batches {
-		req.AddBatch(r.parts[i].t.name, r.parts[i].id, &b.rb)
-	}
+	c.frame.r = r
 	r.sent = c.p.clock()
 	c.p.metrics.sending(r, r.sent)
 	err := broker.AsyncProduce(req, func(resp *sarama.ProduceResponse, err error) { c.answered(r, resp, err) })
 	r.encoded.Store(true)
-	if err != nil || cfg.Acks == 0 {
+	if err != nil || c.p.cfg.Acks == 0 {
 		c.answered(r, nil, err)
 	}
+}
+
+// ackTimeout is how long the broker may wait for its replicas, in milliseconds.
+func (p *Producer) ackTimeout() int32 {
+	return int32(min(p.net.Producer.Timeout, p.cfg.DeliveryTimeout) / time.Millisecond)
 }
 
 // answered settles every batch of r. It runs on sarama's reading goroutine and
@@ -225,8 +227,11 @@ func (c *conn) answered(r *request, resp *sarama.ProduceResponse, err error) {
 		c.muted = now + int64(resp.ThrottleTime)
 		c.p.metrics.throttled(resp.ThrottleTime)
 	}
+	busy := c.broken || c.looking || len(c.ready) > 0
 	c.mu.Unlock()
-	c.wake()
+	if busy { // else it sleeps on: a push wakes it
+		c.wake()
+	}
 	for i, out := range outs {
 		c.p.report(r.parts[i], out)
 	}

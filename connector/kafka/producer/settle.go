@@ -273,15 +273,10 @@ func (b *batch) scatter(pools *pools, to func(i int) *batch) {
 	for _, s := range b.spans {
 		for ; i < s.end; i++ {
 			into, r := to(i), &b.slab.recs[i]
-			ms := b.firstMS + int64(r.TimestampDelta/time.Millisecond)
-			m := connector.Message{Key: r.Key, Value: r.Value}
-			for _, h := range r.Headers {
-				m.Headers = append(m.Headers, connector.Header{Key: string(h.Key), Value: h.Value})
-			}
 			into.created = b.created
 			into.full = true
 			into.lastErr = b.lastErr
-			into.add(pools, s.w, b.slab.index[i], &m, ms, recordSize(&m))
+			into.add(pools, s.w, r.index, r.m, r.ms, recordSize(r.m))
 		}
 	}
 }
@@ -393,7 +388,8 @@ func (p *Producer) report(part *partition, out []*batch) {
 		for _, s := range b.spans {
 			n := s.end - i
 			for ; i < s.end; i++ {
-				r := &s.w.results[b.slab.index[i]]
+				from := &b.slab.recs[i]
+				r := &s.w.results[from.index]
 				if b.failure != nil {
 					*r = connector.Result{Offset: -1, Outcome: connector.Failed, Err: b.failure}
 					continue
@@ -404,7 +400,7 @@ func (p *Producer) report(part *partition, out []*batch) {
 					r.Offset = b.offset + int64(i)
 				}
 				if b.logTime == 0 {
-					r.Timestamp = b.firstMS + int64(b.slab.recs[i].TimestampDelta/time.Millisecond)
+					r.Timestamp = from.ms
 				}
 			}
 			s.w.finish(n)

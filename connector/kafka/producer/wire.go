@@ -11,7 +11,8 @@ import (
 // wire opens sarama brokers whose connection can be cut at any moment, even
 // while sarama holds its own lock in a read, a write or a handshake.
 type wire struct {
-	base *sarama.Config
+	base  *sarama.Config
+	frame *frame // of a sender; nil otherwise
 
 	mu     sync.Mutex
 	conn   net.Conn
@@ -34,6 +35,7 @@ func (w *wire) dial(addr string) (*sarama.Broker, error) {
 	conf := *w.base
 	conf.Net.Proxy.Enable = true
 	conf.Net.Proxy.Dialer = dialer{w: w, ctx: ctx}
+	conf.Net.TLS.Enable = w.frame == nil && conf.Net.TLS.Enable // below a frame the dialer does it
 	broker := sarama.NewBroker(addr)
 	if err := broker.Open(&conf); err != nil {
 		return nil, err
@@ -75,14 +77,29 @@ func (d dialer) Dial(network, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.w.mu.Lock()
-	defer d.w.mu.Unlock()
-	if d.w.closed {
+	if !d.w.hold(c) {
 		_ = c.Close()
 		return nil, net.ErrClosed
 	}
-	d.w.conn = c
-	return c, nil
+	if d.w.frame == nil {
+		return c, nil
+	}
+	if n := &d.w.base.Net; n.TLS.Enable {
+		raw := c
+		if c, err = secured(raw, addr, n.TLS.Config, n.DialTimeout); err != nil {
+			_ = raw.Close()
+			return nil, err
+		}
+	}
+	return &framed{Conn: c, f: d.w.frame}, nil
+}
+
+// hold remembers the connection that cut closes, or returns false after it.
+func (w *wire) hold(c net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn = c
+	return !w.closed
 }
 
 func (d dialer) open(network, addr string) (net.Conn, error) {
