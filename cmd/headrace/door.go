@@ -100,7 +100,7 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	}
 	d.server.Ready = d.ready
 	if len(d.clusters) > 0 {
-		if err := d.openRegistry(p.Registry, registry); err != nil {
+		if err := d.openRegistry(cfg.registry(p.Registry), registry); err != nil {
 			return nil, err
 		}
 		if err := d.mountRESTProxy(cfg, admins); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
 	"github.com/headrace/headrace/pipelines"
+	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 
 // withKafkaRest adds what kafka-rest.properties and the environment say to the
@@ -56,4 +57,14 @@ func (cfg *httpSettings) producer(cluster string) kafka.ProducerSettings {
 		return cfg.kafkaRest.Producer
 	}
 	return kafka.DefaultProducerSettings()
+}
+
+// registry is the Schema Registry that is used over HTTP.
+func (cfg *httpSettings) registry(s schemaregistry.Settings) schemaregistry.Settings {
+	if cfg.kafkaRest == nil || cfg.kafkaRest.Registry == nil {
+		return s
+	}
+	named := schemaregistry.DefaultSettings()
+	named.Settings = *cfg.kafkaRest.Registry
+	return named
 }

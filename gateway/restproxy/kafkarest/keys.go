@@ -129,7 +129,6 @@ var keys = map[string]setter{
 	"idle.timeout.ms":                   milliseconds(func(r *reading) *connector.Duration { return &r.HTTP.IdleTimeout }),
 	"shutdown.graceful.ms":              milliseconds(func(r *reading) *connector.Duration { return &r.HTTP.DrainTimeout }),
 	"server.connection.limit":           number(false, func(r *reading, n int) { r.HTTP.MaxConnections = n }),
-	"schema.registry.url":               list(func(r *reading) *[]string { return &r.Registry }),
 
 	"consumer.instance.timeout.ms": milliseconds(func(r *reading) *connector.Duration { return &r.Rest.ConsumerIdle }),
 	"consumer.request.timeout.ms":  milliseconds(func(r *reading) *connector.Duration { return &r.Rest.ConsumerWait }),
@@ -220,10 +219,6 @@ func (r *reading) key(key, value string) {
 	}
 	if reason := whyNot(key); reason != "" {
 		r.ignore(key, reason)
-		return
-	}
-	if client, ok := strings.CutPrefix(key, "schema.registry."); ok {
-		r.Client[client] = value
 		return
 	}
 	if strings.HasPrefix(key, "rate.limit.") || strings.HasPrefix(key, "api.v3.produce.rate.limit.") {

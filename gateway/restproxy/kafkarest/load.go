@@ -14,6 +14,7 @@ import (
 
 	"github.com/magiconair/properties"
 
+	"github.com/headrace/headrace/auth/httpclient"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
@@ -30,10 +31,9 @@ type Config struct {
 	// Cluster is where bootstrap.servers points to; nil without that key.
 	Cluster  *kafka.Settings
 	Producer kafka.ProducerSettings
-	// Registry are the URLs of schema.registry.url; Client holds the keys of
-	// its client without the prefix "schema.registry.".
-	Registry []string
-	Client   map[string]string
+	// Registry is the Schema Registry; nil without schema.registry.url, and
+	// without a URL in it where that is empty, which switches it off.
+	Registry *httpclient.Settings
 	// Warning names the keys that have no effect, and why; "" when all have.
 	Warning string
 }
@@ -96,12 +96,10 @@ func fromEnvironment(e string) (string, bool) {
 // read is Load for keys that are there already.
 func read(props map[string]string, base Config) (Config, []connector.Fault) {
 	r := &reading{Config: base, props: props, used: map[string]bool{}, ignored: map[string][]string{}}
-	if r.Client == nil {
-		r.Client = map[string]string{}
-	}
 	r.listeners()
 	r.protection()
 	r.kafka()
+	r.registry()
 	for _, key := range slices.Sorted(maps.Keys(props)) {
 		if !r.used[key] {
 			r.key(key, strings.TrimSpace(props[key]))

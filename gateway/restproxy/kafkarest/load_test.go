@@ -50,10 +50,16 @@ func TestKeysWithEffect(t *testing.T) {
 			return cmp.Equal(c.Rest.AdvertisedListeners, []string{"http://x:1", "https://y:2"})
 		},
 		"id=r1": func(c *Config) bool { return c.Rest.ID == "r1" },
-		"schema.registry.url=http://a:1,http://b:2": func(c *Config) bool { return cmp.Equal(c.Registry, []string{"http://a:1", "http://b:2"}) },
-		"schema.registry.basic.auth.user.info=u:p":  func(c *Config) bool { return c.Client["basic.auth.user.info"] == "u:p" },
-		"api.v2.enable=false":                       func(c *Config) bool { return !c.Rest.V2 },
-		"api.v3.enable=false":                       func(c *Config) bool { return !c.Rest.V3 },
+		"schema.registry.url=http://a:1,http://b:2": func(c *Config) bool { return cmp.Equal(c.Registry.URLs(), []string{"http://a:1", "http://b:2"}) },
+		"schema.registry.url=":                      func(c *Config) bool { return c.Registry != nil && len(c.Registry.URLs()) == 0 },
+		"schema.registry.url=https://a:1\nschema.registry.basic.auth.credentials.source=USER_INFO\nschema.registry.basic.auth.user.info=u:p:w": func(c *Config) bool {
+			return c.Registry.Username == "u" && c.Registry.Password == "p:w"
+		},
+		"schema.registry.url=https://a:1\nschema.registry.ssl.truststore.location=t.jks\nschema.registry.ssl.truststore.password=x": func(c *Config) bool {
+			return c.Registry.TLS.Truststore.Location == "t.jks" && c.Registry.TLS.Truststore.Type == "JKS"
+		},
+		"api.v2.enable=false": func(c *Config) bool { return !c.Rest.V2 },
+		"api.v3.enable=false": func(c *Config) bool { return !c.Rest.V3 },
 		"api.endpoints.allowlist=api.v3.topics.*, b": func(c *Config) bool {
 			return cmp.Equal(c.Rest.Allow, []string{"api.v3.topics.*", "b"})
 		},
@@ -163,14 +169,16 @@ confluent.license=x
 no.such.key=1
 producer.linger.ms=5
 consumer.fetch.max.bytes=5
-admin.retries=5`, "\n") {
+admin.retries=5
+schema.registry.max.schemas.per.subject=5
+schema.registry.basic.auth.user.info=u:p`, "\n") {
 		t.Run(line, func(t *testing.T) {
 			cfg, faults := load(t, "bootstrap.servers=a:1\n"+line)
 			key, _, _ := strings.Cut(line, "=")
 			if len(faults) > 0 || !strings.HasPrefix(cfg.Warning, key+" (") {
 				t.Errorf("%v %q", faults, cfg.Warning)
 			}
-			cfg.Warning, cfg.Cluster, cfg.Client = "", nil, nil
+			cfg.Warning, cfg.Cluster = "", nil
 			if diff := cmp.Diff(base(), cfg); diff != "" {
 				t.Errorf("it has an effect: %s", diff)
 			}
