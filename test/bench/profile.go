@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"runtime/pprof"
 	"strings"
 	"time"
@@ -53,9 +55,14 @@ func (b *bench) profile(ctx context.Context) error {
 	if err := pprof.StartCPUProfile(cpu); err != nil {
 		return err
 	}
+	held := holdPeak()
 	err = s.Once(ctx, p.Pipelines[0], time.Time{})
 	pprof.StopCPUProfile()
+	peak := held()
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.out, "peak.prof"), peak, 0o644); err != nil {
 		return err
 	}
 	heap, err := os.Create(filepath.Join(b.out, "heap.prof"))
@@ -66,6 +73,35 @@ func (b *bench) profile(ctx context.Context) error {
 	if err := pprof.Lookup("allocs").WriteTo(heap, 0); err != nil {
 		return err
 	}
-	_, err = fmt.Printf("go tool pprof -top %s\ngo tool pprof -top -sample_index=alloc_space %s\n", cpu.Name(), heap.Name())
+	_, err = fmt.Printf("go tool pprof -top %s\ngo tool pprof -top -sample_index=alloc_space %s\ngo tool pprof -top %s\n",
+		cpu.Name(), heap.Name(), filepath.Join(b.out, "peak.prof"))
 	return err
+}
+
+// holdPeak takes a heap profile whenever more is alive than ever before. The
+// function that it returns ends that and gives the last profile.
+func holdPeak() func() []byte {
+	end, last := make(chan struct{}), make(chan []byte)
+	go func() {
+		var most uint64
+		var profile bytes.Buffer
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		look := time.NewTicker(10 * time.Millisecond)
+		defer look.Stop()
+		for {
+			select {
+			case <-look.C:
+			case <-end:
+				fmt.Fprintf(os.Stderr, "alive at the peak: %.1f MiB\n", float64(most)/(1<<20))
+				last <- profile.Bytes()
+				return
+			}
+			if metrics.Read(live); live[0].Value.Uint64() > most {
+				most = live[0].Value.Uint64()
+				profile.Reset()
+				_ = pprof.Lookup("heap").WriteTo(&profile, 0) // to memory, where it cannot fail
+			}
+		}
+	}()
+	return func() []byte { close(end); return <-last }
 }
