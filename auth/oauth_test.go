@@ -5,11 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -171,6 +174,61 @@ func TestMutualTLSAndOwnCA(t *testing.T) {
 	if _, err := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c", ClientSecret: "secret", TLS: trust}).Token(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The client certificate is read at each request, so a rotated one counts.
+func TestClientCertificate(t *testing.T) {
+	var seen string
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = r.TLS.PeerCertificates[0].Subject.CommonName
+		_ = r.ParseForm()
+		if r.PostForm.Has("client_secret") || r.PostForm.Get("client_id") != "c" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"access_token":"opaque","token_type":"Bearer","expires_in":300}`))
+	}))
+	srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	srv.StartTLS()
+	defer srv.Close()
+	set := OAuthSettings{TokenURL: srv.URL, ClientID: "c", ClientAuth: "mtls", CertFile: write(t, "pair.pem", clientPair(t, "first")),
+		CAFile: write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))}
+	if f := append(set.Faults(""), set.CheckFiles("")...); len(f) > 0 {
+		t.Fatal(f)
+	}
+	src := NewOAuth(set.Config())
+	if _, err := src.Token(t.Context()); err != nil || seen != "first" {
+		t.Fatalf("saw %q: %v", seen, err)
+	}
+	if err := os.WriteFile(set.CertFile, []byte(clientPair(t, "second, rotated")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.Token(t.Context()); err != nil || seen != "second, rotated" {
+		t.Fatalf("after the rotation saw %q: %v", seen, err)
+	}
+	set.CertFile = ""
+	set.ClientAuth, set.ClientSecret = "post", "secret"
+	if _, err := NewOAuth(set.Config()).Token(t.Context()); connector.KindOf(err) != connector.Unauthenticated || !strings.Contains(err.Error(), "mtls") {
+		t.Fatalf("without a certificate: %v", err)
+	}
+}
+
+func clientPair(t *testing.T, name string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})) + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
 func TestFailuresAreClassifiedAndRedacted(t *testing.T) {

@@ -33,6 +33,9 @@ func explain(addr string, err error) error {
 	if e := explainSASL(addr, err); e != nil {
 		return e
 	}
+	if e := explainKerberos(addr, err); e != nil {
+		return e
+	}
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns):
@@ -111,4 +114,26 @@ func explainSASL(addr string, err error) error {
 		return connector.Errorf(connector.Unauthenticated, "authenticating with the broker %s: the listener does not use SASL; change security_protocol or the port: %w", addr, err)
 	}
 	return nil
+}
+
+// explainKerberos knows the codes of RFC 4120, section 7.5.9; the Kerberos
+// library gives them as text.
+func explainKerberos(addr string, err error) error {
+	text := err.Error()
+	hint := ""
+	switch {
+	case !strings.Contains(text, "KDC_E") && !strings.Contains(text, "KRB Error"):
+		return nil
+	case strings.Contains(text, "KDC_ERR_S_PRINCIPAL_UNKNOWN"):
+		hint = "the KDC does not know the broker's principal; check kerberos_service_name, kerberos_host and the name that the broker is reached by"
+	case strings.Contains(text, "KDC_ERR_C_PRINCIPAL_UNKNOWN"):
+		hint = "the KDC does not know us; check username and the realm"
+	case strings.Contains(text, "KDC_ERR_PREAUTH_FAILED"):
+		hint = "the key does not fit the principal; export the keytab anew, or correct the password"
+	case strings.Contains(text, "KRB_AP_ERR_SKEW"):
+		hint = "the clocks differ by more than five minutes; set that of this machine"
+	default:
+		hint = "the KDC refused; check the keys of sasl_config that begin with kerberos_"
+	}
+	return connector.Errorf(connector.Unauthenticated, "authenticating with the broker %s: %s: %w", addr, hint, err)
 }

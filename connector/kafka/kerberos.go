@@ -37,6 +37,9 @@ func (s *SASL) setKerberos(cfg *sarama.Config) {
 		g.AuthType, g.KeyTabPath = sarama.KRB5_KEYTAB_AUTH, s.KerberosKeytab
 	case s.KerberosCCache != "":
 		g.AuthType, g.CCachePath = sarama.KRB5_CCACHE_AUTH, s.KerberosCCache
+		// The cache names the principal. The library wants both names all the
+		// same, and then does not look at them.
+		g.Username, g.Realm = orDefault(user, "cache"), orDefault(realm, "cache")
 	default:
 		g.AuthType, g.Password = sarama.KRB5_USER_AUTH, s.Password.Reveal()
 	}

@@ -89,6 +89,40 @@ func TestManyConnectionsShareOneToken(t *testing.T) {
 	}
 }
 
+// A hundred connections that log in again and again make one request for a
+// token when the old one is four fifths through its life.
+func TestOneTokenRequestARefresh(t *testing.T) {
+	i := issuer(t, 6)
+	b := embed(t, embedded.BrokerConfig{OAuth: i.Check("kafka")})
+	c := cluster(t, oauthSettings(b, i))
+	const connections, total = 100, 6 * time.Second
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range connections {
+		wg.Go(func() {
+			tick := time.NewTicker(500 * time.Millisecond)
+			defer tick.Stop()
+			for ; time.Since(start) < total && !t.Failed(); <-tick.C {
+				login, err := c.Login(t.Context(), b.Addr())
+				if err != nil {
+					t.Errorf("after %s: %v", time.Since(start), err)
+					return
+				}
+				_ = login.Close()
+			}
+		})
+	}
+	wg.Wait()
+	accepted, refused := b.Logins()
+	if accepted < 3*connections || refused != 0 {
+		t.Fatalf("%d logins accepted, %d refused", accepted, refused)
+	}
+	if n := i.TokenRequests(); n != 2 {
+		t.Fatalf("%d token requests in %s with tokens of 6s and %d logins, want 2", n, time.Since(start), accepted)
+	}
+	t.Logf("%d logins of %d connections, 2 token requests", accepted, connections)
+}
+
 func TestOAuthFailuresNameTheirReason(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

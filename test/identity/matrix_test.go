@@ -187,17 +187,11 @@ func exportAndConsume(t *testing.T, s kafka.Settings, topic string) {
 	for i := range records {
 		batch = append(batch, &connector.Message{Partition: connector.AnyPartition, Value: []byte(fmt.Sprint(i))})
 	}
-	results := make(chan error, 1)
-	sink.Write(ctx, batch, func(all []connector.Result) {
-		for _, r := range all {
-			if r.Err != nil {
-				results <- r.Err
-				return
-			}
-		}
-		results <- nil
-	})
-	if err := <-results; err != nil {
+	err = write(ctx, sink, batch)
+	for err != nil && connector.KindOf(err).Retriable() && ctx.Err() == nil { // the broker fetches Keycloak's keys at the first token
+		err = write(ctx, sink, batch)
+	}
+	if err != nil {
 		t.Fatalf("export: %v", err)
 	}
 	if err := sink.Close(ctx); err != nil {
@@ -218,6 +212,21 @@ func exportAndConsume(t *testing.T, s kafka.Settings, topic string) {
 	if err != nil || len(seen) != records {
 		t.Fatalf("consumed %d of %d records: %v", len(seen), records, err)
 	}
+}
+
+// write waits for a batch and returns its first error.
+func write(ctx context.Context, sink connector.Sink, batch []*connector.Message) error {
+	results := make(chan error, 1)
+	sink.Write(ctx, batch, func(all []connector.Result) {
+		for _, r := range all {
+			if r.Err != nil {
+				results <- r.Err
+				return
+			}
+		}
+		results <- nil
+	})
+	return <-results
 }
 
 // The doctor finds every way that works in order, to its last step.

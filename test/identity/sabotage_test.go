@@ -73,6 +73,7 @@ func TestDoctorOnSabotage(t *testing.T) {
 		{name: "the keytab of somebody else", addr: s.Kerberos, keys: krb("exporter", s.KDC.Keytab("noaccess"), s.KDC.Config, ""), step: "ticket", advice: "keytab"},
 		{name: "an unknown principal", addr: s.Kerberos, keys: krb("nobody", s.KDC.Keytab("exporter"), s.KDC.Config, ""), step: "ticket", advice: "principal"},
 		{name: "no KDC", addr: s.Kerberos, keys: krb("exporter", s.KDC.Keytab("exporter"), deadKDC(t, s), ""), step: "ticket", advice: "KDC cannot be reached"},
+		{name: "a broken krb5.conf", addr: s.Kerberos, keys: krb("exporter", s.KDC.Keytab("exporter"), s.Certs.CA, ""), step: "ticket", advice: "kerberos_"},
 		{name: "another service", addr: s.Kerberos, keys: krb("exporter", s.KDC.Keytab("exporter"), s.KDC.Config, ", kerberos_service_name: zookeeper"), step: "authentication", advice: "kerberos_service_name"},
 		{name: "no rights", addr: s.SASL, keys: login("SASL_PLAINTEXT", "PLAIN", "noaccess", "noaccess-secret"), topics: topics, step: "rights", advice: "allow Write on topic exp.sabotage"},
 		{name: "a certificate without rights", addr: s.MTLS, keys: pair(s.Certs.NoAccess), topics: topics, step: "rights", advice: "allow Write"},
@@ -119,7 +120,7 @@ func deadKDC(t *testing.T, s *services.SecureCluster) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := regexp.MustCompile(`kdc = .*`).ReplaceAllString(string(b), "kdc = "+freeAddr(t))
+	text := regexp.MustCompile(`(?m)^( +kdc) = .*`).ReplaceAllString(string(b), "$1 = "+freeAddr(t))
 	if text == string(b) {
 		t.Fatalf("no kdc in\n%s", b)
 	}

@@ -59,7 +59,8 @@ func (w *walk) broker() {
 		conn = secured
 		// A broker checks the client's certificate after its own handshake is
 		// over, so the refusal comes with the first answer (RFC 8446, 4.4.2).
-		if alert := firstAnswer(ctx, conn); alert != nil {
+		w.ask(ctx, conn)
+		if alert := w.greeting.err; alert != nil && isAlert(alert) {
 			refused := failed(alert, alertAdvice(alert, brokerKeys))
 			refused.Certificates = out.Certificates
 			return refused
@@ -113,24 +114,31 @@ func bound(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// firstAnswer returns the TLS alert that the first question is answered with;
-// nil when there is none. The question is that of protocol, which asks again.
-func firstAnswer(ctx context.Context, conn net.Conn) error {
-	bound(ctx, conn)
-	if _, err := apiVersions(conn); err != nil && isAlert(err) {
-		return err
-	}
-	return nil
+// greeting is what a broker answered to the first question.
+type greeting struct {
+	asked bool
+	kinds int
+	err   error
 }
 
-// protocol asks what any broker answers anybody.
-func (w *walk) protocol(ctx context.Context, conn net.Conn, s *kafka.Settings) outcome {
+// ask asks what any broker answers anybody, once: a listener with SASL hangs up
+// on the second such question.
+func (w *walk) ask(ctx context.Context, conn net.Conn) {
+	if w.greeting.asked {
+		return
+	}
 	half, cancel := context.WithTimeout(ctx, stepTimeout/2)
 	defer cancel()
 	bound(half, conn)
-	kinds, err := apiVersions(conn)
+	w.greeting.asked = true
+	w.greeting.kinds, w.greeting.err = apiVersions(conn)
+}
+
+func (w *walk) protocol(ctx context.Context, conn net.Conn, s *kafka.Settings) outcome {
+	w.ask(ctx, conn)
+	err := w.greeting.err
 	if err == nil {
-		return ok(fmt.Sprintf("Kafka answers, with %d kinds of requests", kinds))
+		return ok(fmt.Sprintf("Kafka answers, with %d kinds of requests", w.greeting.kinds))
 	}
 	switch {
 	case !s.UsesTLS() && speaksTLS(ctx, w.found.Address):
@@ -246,6 +254,8 @@ func ticketAdvice(err error) string {
 		return "set the clock of this machine: it differs from the KDC's by more than five minutes"
 	case has("networking error", "dial", "connection refused", "i/o timeout", "communication error", "no KDC"):
 		return "the KDC cannot be reached: check kdc of the realm in krb5.conf (kerberos_config), and port 88"
+	case has("krb5 config", "libdefaults", "realms section"):
+		return "correct the file krb5.conf that kerberos_config (or $KRB5_CONFIG) names"
 	case has("expired"):
 		return "the ticket in the cache has ended: run kinit again"
 	}

@@ -108,6 +108,8 @@ type walk struct {
 	found   Connection
 	ctx     context.Context
 	failed  string // the step that did
+
+	greeting greeting
 }
 
 func (w *walk) run(ctx context.Context) {
