@@ -375,3 +375,23 @@ func TestNamedRecords(t *testing.T) {
 		t.Errorf("%d records stored", len(rs))
 	}
 }
+
+// TestMissingTopic: the first records wait for a topic that may be being
+// created, the ones after them for one answer; once it exists they are stored.
+func TestMissingTopic(t *testing.T) {
+	c := broker(t, kfake.NumBrokers(1))
+	p := start(t, c, "t", func(c *Config) { c.MetadataTimeout = time.Second })
+	for i, most := range []time.Duration{5 * time.Second, 500 * time.Millisecond, 500 * time.Millisecond} {
+		begin := time.Now()
+		r := send(t, p, message("x"))[0]
+		if took := time.Since(begin); connector.KindOf(r.Err) != connector.NotFound || took > most || i == 0 && took < time.Second {
+			t.Errorf("write %d: %v after %v, want not found", i, r.Err, took)
+		}
+	}
+	if err := c.CreateTopic("t", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := send(t, p, message("x"))[0]; r.Err != nil {
+		t.Errorf("after the topic was created: %v", r.Err)
+	}
+}

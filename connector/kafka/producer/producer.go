@@ -148,6 +148,7 @@ type Producer struct {
 
 	topicsMu sync.RWMutex
 	topics   map[string]*topic
+	missing  missing
 
 	connsMu sync.Mutex
 	conns   map[int32]*conn

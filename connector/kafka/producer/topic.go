@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -25,6 +26,7 @@ type topic struct {
 	mu      sync.Mutex // also held while list changes; taken before a partition's
 	waiting []parked   // records for a topic or partition that is not known yet
 	asked   int64      // clock since when the topic is unknown; 0 while it is known
+	missed  bool       // it was waited for in vain not long ago: one answer is enough
 	lastErr error
 	id      sarama.Uuid
 	gone    bool  // forgotten; another topic has its name now
@@ -47,7 +49,7 @@ func (k parked) fail(err error) {
 }
 
 func newTopic(p *Producer, name string) *topic {
-	t := &topic{p: p, name: name}
+	t := &topic{p: p, name: name, missed: p.missing.lately(name, p.clock())}
 	t.sticky.Store(-1)
 	return t
 }
@@ -154,11 +156,13 @@ func (t *topic) unknown(err error, now int64) (again bool) {
 	if t.asked == 0 {
 		t.asked = now
 	}
-	over := now-t.asked >= int64(t.p.cfg.MetadataTimeout)
+	over := t.missed || now-t.asked >= int64(t.p.cfg.MetadataTimeout)
+	t.missed = t.missed || over
 	t.mu.Unlock()
 	if !over {
 		return true
 	}
+	t.p.missing.note(t.name, now)
 	t.drop(connector.Errorf(connector.NotFound, "write to %s: the topic does not exist; create it first: %w", t.name, err))
 	return false
 }
@@ -183,7 +187,7 @@ func (t *topic) resolve(meta *sarama.TopicMetadata) (again bool) {
 		}
 		parts = grown
 	}
-	t.asked, t.lastErr = 0, nil
+	t.asked, t.missed, t.lastErr = 0, false, nil
 	anew := t.id != sarama.Uuid{} && meta.Uuid != t.id // deleted and created again: leader epochs begin anew
 	t.id = meta.Uuid
 	for _, pm := range meta.Partitions {
@@ -283,4 +287,33 @@ func (t *topic) expire(now int64) {
 	for _, k := range late {
 		k.fail(expired(t.name, t.p.cfg.DeliveryTimeout, last))
 	}
+}
+
+// missing remembers the topics that were waited for in vain, so that the
+// records behind the first ones do not wait as long again. The zero value is
+// ready.
+type missing struct {
+	mu sync.Mutex
+	at map[string]int64 // clock of the verdict
+}
+
+const (
+	missingFor  = int64(time.Minute)
+	mostMissing = 1000
+)
+
+func (m *missing) note(name string, now int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at == nil || len(m.at) >= mostMissing {
+		m.at = make(map[string]int64)
+	}
+	m.at[name] = now
+}
+
+func (m *missing) lately(name string, now int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.at[name]
+	return ok && now-at < missingFor
 }
