@@ -48,15 +48,26 @@ func tool(t *testing.T, name string, args ...string) {
 	}
 }
 
+// costTopics creates the topics of the benchmark, as wide as W1's.
+func costTopics(b *testing.B, s *services.SecureCluster) {
+	b.Helper()
+	createTopics(b, s, 6, "open.cost", "exp.cost")
+}
+
 // makeTopics creates topics of one partition.
 func makeTopics(t *testing.T, s *services.SecureCluster, names ...string) {
+	t.Helper()
+	createTopics(t, s, 1, names...)
+}
+
+func createTopics(t testing.TB, s *services.SecureCluster, partitions int32, names ...string) {
 	t.Helper()
 	cl, err := s.Admin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	made, err := kadm.NewClient(cl).CreateTopics(t.Context(), 1, 1, nil, names...)
+	made, err := kadm.NewClient(cl).CreateTopics(context.Background(), partitions, 1, nil, names...)
 	if err != nil {
 		t.Fatal(err)
 	}
