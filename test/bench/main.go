@@ -8,9 +8,10 @@
 // and the time from start to ready, the size of the binary, and the producer
 // beside librdkafka, sarama and Kafka's tool (test/bench/producer). It starts
 // Kafka by itself. Absolute numbers depend on the machine, and on what else it
-// does: read the ratios. Every run's records are counted by end offsets.
+// does: read the ratios. Every run's records are counted by end offsets. What
+// it prints is Markdown, as in docs/performance.md.
 //
-//	go run ./test/bench [-quick] [-rounds 3] [-works w1,w2a,w2b,start,producer]
+//	go run ./test/bench [-quick] [-rounds 5] [-works w1,w2a,w2b,start,producer]
 package main
 
 import (
@@ -54,14 +55,19 @@ func main() {
 	}
 }
 
+// runLimit ends a run that hangs; a full one takes about a quarter of an hour.
+const runLimit = 20 * time.Minute
+
 func run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("stopped after %s", runLimit))
+	defer cancel()
 	b := &bench{}
 	quick := flag.Bool("quick", false, "a tenth of the lines, one round, short load")
 	works := flag.String("works", "w1,w2a,w2b,start,producer", "what to measure")
 	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of W1")
-	flag.IntVar(&b.rounds, "rounds", 3, "interleaved rounds; the table has medians")
-	flag.DurationVar(&b.warm, "warm", 4*time.Second, "warm-up of W2")
-	flag.DurationVar(&b.load, "load", 8*time.Second, "measured time of W2")
+	flag.IntVar(&b.rounds, "rounds", 5, "interleaved rounds; the tables have medians")
+	flag.DurationVar(&b.warm, "warm", 3*time.Second, "warm-up of W2")
+	flag.DurationVar(&b.load, "load", 6*time.Second, "measured time of W2")
 	flag.StringVar(&b.bin, "bin", "bin/headrace", "the binary to measure")
 	flag.StringVar(&b.out, "out", "test/bench/out", "folder for data and results")
 	profile := flag.Bool("profile", false, "run W1's pipeline inside this process and write its profiles instead")
@@ -86,6 +92,7 @@ func run(ctx context.Context) error {
 	if *profile {
 		return b.profile(ctx)
 	}
+	printMachine(os.Stdout)
 	var all []result
 	for round := 1; round <= b.rounds; round++ {
 		peers := slices.Clone(b.peers())
@@ -94,7 +101,7 @@ func run(ctx context.Context) error {
 		}
 		for _, p := range peers {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return context.Cause(ctx)
 			}
 			for _, r := range b.measure(ctx, p, round) {
 				all = append(all, r)
@@ -104,13 +111,14 @@ func run(ctx context.Context) error {
 			}
 		}
 	}
-	printTables(os.Stdout, all)
+	printTables(os.Stdout, b.lines, all)
 	if slices.Contains(b.works, "producer") {
 		if err := b.producers(ctx, *quick); err != nil {
 			return err
 		}
 	}
-	if err := b.size(os.Stdout); err != nil {
+	printTargets(os.Stdout, targets(all))
+	if err := b.printBinary(os.Stdout); err != nil {
 		return err
 	}
 	if i := slices.IndexFunc(all, func(r result) bool { return r.Note != "" }); i >= 0 {
@@ -152,14 +160,5 @@ func (b *bench) keep(r result) error {
 	}
 	fmt.Fprintf(os.Stderr, "round %d %s %s: %.0f records/s, %.2f CPU s/M %s\n", r.Round, r.Work, r.Peer, r.rate(), r.cpuPerMillion(), r.Note)
 	_, err = b.result.Write(append(line, '\n'))
-	return err
-}
-
-func (b *bench) size(w *os.File) error {
-	st, err := os.Stat(b.bin)
-	if err != nil {
-		return fmt.Errorf("size of the binary: %w; build it with: make build", err)
-	}
-	_, err = fmt.Fprintf(w, "\nbinary: %.1f MiB\n", float64(st.Size())/(1<<20))
 	return err
 }

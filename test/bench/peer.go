@@ -41,6 +41,7 @@ func (b *bench) peers() []peer {
 		{name: "headrace v3", works: []string{"w2a", "w2b"}, argv: b.headraceServe, dress: restV3, ready: "/-/ready"},
 		{name: "floor", works: []string{"w2a", "w2b"}, argv: b.floorServe, dress: restV2, ready: "/"},
 		{name: "headrace", works: []string{"start"}, argv: b.headraceServe, ready: "/-/ready"},
+		{name: "headrace", works: []string{"start"}, argv: b.headraceServe, ready: "/-/ready"}, // ten starts in five rounds
 	}
 	var wanted []peer
 	for _, p := range all {

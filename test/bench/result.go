@@ -1,12 +1,6 @@
 package main
 
-import (
-	"cmp"
-	"fmt"
-	"io"
-	"slices"
-	"text/tabwriter"
-)
+import "slices"
 
 // result is one measurement.
 type result struct {
@@ -24,12 +18,13 @@ type result struct {
 	Note    string  `json:"note,omitempty"` // why it does not count
 }
 
-func (r result) rate() float64 {
-	if r.Seconds == 0 {
-		return 0
-	}
-	return float64(r.Records) / r.Seconds
-}
+func (r result) rate() float64     { return float64(r.Records) / max(r.Seconds, 1e-9) }
+func (r result) requests() float64 { return float64(r.Request) / max(r.Seconds, 1e-9) }
+func (r result) ms() float64       { return r.Seconds * 1000 }
+func (r result) seconds() float64  { return r.Seconds }
+func (r result) p50() float64      { return r.P50 }
+func (r result) p99() float64      { return r.P99 }
+func (r result) peak() float64     { return r.Peak }
 
 func (r result) cpuPerMillion() float64    { return r.CPU / float64(max(r.Records, 1)) * 1e6 }
 func (r result) brokerPerMillion() float64 { return r.Broker / float64(max(r.Records, 1)) * 1e6 }
@@ -54,67 +49,47 @@ func (m measured) median(of func(result) float64) float64 {
 	return v[len(v)/2]
 }
 
-// references are the peers that the ratios of a work are taken against.
-var references = map[string]string{"w1": "perf-producer", "w2a": "floor", "w2b": "floor"}
-
-// printTables writes one table a work, the fastest peer first.
-func printTables(w io.Writer, all []result) {
-	by := map[string]map[string]measured{}
+// pick returns the peer's measurements of a work.
+func pick(all []result, work, peer string) measured {
+	var m measured
 	for _, r := range all {
-		if by[r.Work] == nil {
-			by[r.Work] = map[string]measured{}
-		}
-		by[r.Work][r.Peer] = append(by[r.Work][r.Peer], r)
-	}
-	for _, work := range []string{"w1", "w2a", "w2b", "start"} {
-		if len(by[work]) > 0 {
-			printTable(w, work, by[work])
+		if r.Work == work && r.Peer == peer {
+			m = append(m, r)
 		}
 	}
+	return m
 }
 
-func printTable(w io.Writer, work string, peers map[string]measured) {
-	var names []string
-	for n := range peers {
-		names = append(names, n)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Compare(peers[b].median(result.rate), peers[a].median(result.rate))
-	})
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	defer t.Flush()
-	if work == "start" {
-		fmt.Fprintf(t, "\nstart\tready after ms\tpeak MiB\t\n")
-		for _, n := range names {
-			m := peers[n]
-			fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%s\n", n, m.median(func(r result) float64 { return r.Seconds * 1000 }),
-				m.median(func(r result) float64 { return r.Peak }), m.notes())
-		}
-		return
-	}
-	ref := peers[references[work]].median(result.rate)
-	fmt.Fprintf(t, "\n%s\trecords/s\t× %s\trequests/s\tp50 ms\tp99 ms\tCPU s/M\tbroker s/M\tpeak MiB\tseconds\t\n", work, references[work])
-	for _, n := range names {
-		m := peers[n]
-		ratio := 0.0
-		if ref > 0 {
-			ratio = m.median(result.rate) / ref
-		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.0f\t%.1f\t%.1f\t%.2f\t%.2f\t%.0f\t%.2f\t%s\n", n, m.median(result.rate), ratio,
-			m.median(func(r result) float64 { return float64(r.Request) / max(r.Seconds, 1e-9) }),
-			m.median(func(r result) float64 { return r.P50 }), m.median(func(r result) float64 { return r.P99 }),
-			m.median(result.cpuPerMillion), m.median(result.brokerPerMillion),
-			m.median(func(r result) float64 { return r.Peak }), m.median(func(r result) float64 { return r.Seconds }), m.notes())
-	}
-}
-
-// notes says which measurements were left out of the medians, and why.
-func (m measured) notes() string {
-	var text string
+// against is the median of the ratios to ref, each taken within one round:
+// what disturbs the machine disturbs the neighbours of a round alike.
+func (m measured) against(ref measured, of func(result) float64) float64 {
+	var ratios measured
 	for _, r := range m {
-		if r.Note != "" {
-			text += fmt.Sprintf(" [round %d: %s]", r.Round, r.Note)
+		for _, o := range ref {
+			if r.Round == o.Round && r.Note == "" && o.Note == "" && of(o) > 0 {
+				ratios = append(ratios, result{Seconds: of(r) / of(o)})
+			}
 		}
 	}
-	return text
+	return ratios.median(func(r result) float64 { return r.Seconds })
+}
+
+func (m measured) least(of func(result) float64) float64 {
+	least := 0.0
+	for _, r := range m {
+		if v := of(r); r.Note == "" && (least == 0 || v < least) {
+			least = v
+		}
+	}
+	return least
+}
+
+func (m measured) most(of func(result) float64) float64 {
+	most := 0.0
+	for _, r := range m {
+		if r.Note == "" {
+			most = max(most, of(r))
+		}
+	}
+	return most
 }
