@@ -27,6 +27,7 @@ const (
 
 func (a *app) devCommand() *cobra.Command {
 	var listen, folder string
+	var security devSecurity
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Try everything: a Kafka broker in the process, a sample pipeline, the HTTP API", Args: cobra.NoArgs,
 		Long: "Dev starts a Kafka broker and a token issuer in the process, exports a sample of real flights to the\n" +
@@ -36,34 +37,40 @@ func (a *app) devCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.dev(cmd, listen, folder, log)
+			return a.dev(cmd, listen, folder, security, log)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8082", "address of the HTTP API; port 0 lets the system choose")
 	cmd.Flags().StringVar(&folder, "data", "", "folder that keeps the broker's data (default a temporary one)")
+	security.flags(cmd.Flags())
 	return cmd
 }
 
-func (a *app) dev(cmd *cobra.Command, listen, folder string, log *slog.Logger) error {
+func (a *app) dev(cmd *cobra.Command, listen, folder string, security devSecurity, log *slog.Logger) error {
 	if _, _, err := net.SplitHostPort(listen); err != nil {
 		return &exit{exitBadConfig, fmt.Errorf("--listen %q: write it like 127.0.0.1:8082", listen)}
 	}
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{DataDir: folder, Topics: map[string]int32{devFlights: 3, devOrders: 3}})
+	issuer, client, err := security.issuer()
+	if err != nil {
+		return err
+	}
+	defer issuer.Close()
+	cfg := embedded.BrokerConfig{DataDir: folder, Topics: map[string]int32{devFlights: 3, devOrders: 3}}
+	keys, note, err := security.secureBroker(&cfg, issuer, client)
+	if err != nil {
+		return err
+	}
+	broker, err := embedded.StartBroker(cfg)
 	if err != nil {
 		return &exit{exitFailed, fmt.Errorf("start the broker: %w", err)}
 	}
 	defer closeBroker(broker, log)
-	issuer, err := embedded.StartIssuer(embedded.IssuerConfig{})
-	if err != nil {
-		return &exit{exitFailed, fmt.Errorf("start the token issuer: %w", err)}
-	}
-	defer issuer.Close()
 	dir, err := os.MkdirTemp("", "headrace-dev-*")
 	if err != nil {
 		return &exit{exitFailed, err}
 	}
 	defer os.RemoveAll(dir)
-	if err := writeSample(dir, broker.Addr(), listen); err != nil {
+	if err := writeSample(dir, broker.Addr(), keys, listen); err != nil {
 		return &exit{exitFailed, err}
 	}
 	p, problems := pipelines.Load([]string{dir}, pipelines.Options{Resolver: config.NewResolver()})
@@ -85,7 +92,10 @@ func (a *app) dev(cmd *cobra.Command, listen, folder string, log *slog.Logger) e
 	go func() { served <- door.Run(life.Soft, life.Hard) }()
 	start := time.Now()
 	failed := s.Once(life.Soft, p.Pipelines[0], time.Time{})
-	a.sayDev(broker.Addr(), issuer.URL(), door.Addr(), s.Ledger(p.Pipelines[0].Name).Counts(), time.Since(start))
+	if faults, err := security.issuerFaults(); err == nil { // issuer has seen them
+		issuer.SetFaults(faults)
+	}
+	a.sayDev(broker.Addr()+note, issuer.URL(), door.Addr(), s.Ledger(p.Pipelines[0].Name).Counts(), time.Since(start))
 	select {
 	case <-life.Soft.Done():
 	case err := <-served:
@@ -118,9 +128,9 @@ Stop with Ctrl-C.
 }
 
 // writeSample lays the sample project into dir.
-func writeSample(dir, broker, listen string) error {
+func writeSample(dir, broker, keys, listen string) error {
 	files := map[string]string{
-		pipelines.ProjectFile:    fmt.Sprintf("clusters:\n  dev: {bootstrap_server: %q}\nhttp: {listen: %q}\n", broker, listen),
+		pipelines.ProjectFile:    fmt.Sprintf("clusters:\n  dev: {bootstrap_server: %q%s}\nhttp: {listen: %q}\n", broker, keys, listen),
 		"pipelines/flights.yaml": examples.DevPipeline,
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "pipelines"), 0o755); err != nil {
