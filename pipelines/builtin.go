@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
@@ -157,7 +155,7 @@ func (k *kafkaExporter) prepare(p *Project) []connector.Fault {
 func (k *kafkaExporter) warnings() []string { return k.cfg.Sink.Settings.Warnings() }
 
 func (k *kafkaExporter) openExporter(_ context.Context, env plugin.Env) (*exporter.Exporter, error) {
-	out, err := kafkasink.New(env.Block, k.cfg.Sink, prometheus.NewRegistry(), env.Log)
+	out, err := kafkasink.New(env.Block, k.cfg.Sink, env.Registerer(env.Block), env.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
@@ -87,7 +85,8 @@ func (d *deadLetters) open(env plugin.Env) (connector.Sink, error) {
 	}
 	cfg := kafkasink.DefaultConfig()
 	cfg.Settings, cfg.Topic = *d.cluster, d.cfg.Topic
-	topic, err := kafkasink.New(env.Block+" dead letters", cfg, prometheus.NewRegistry(), env.Log)
+	name := env.Block + " dead letters"
+	topic, err := kafkasink.New(name, cfg, env.Registerer(name), env.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -17,15 +17,14 @@ var (
 		"Records read whose outcome is not known yet.", []string{"pipeline"}, nil)
 )
 
-// Describe implements prometheus.Collector.
-func (s *Supervisor) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readDesc, recordsDesc, bytesDesc, inFlightDesc} {
-		ch <- d
-	}
-}
+// Describe implements prometheus.Collector. It names nothing: which metrics the
+// connectors have is known when they run.
+func (s *Supervisor) Describe(chan<- *prometheus.Desc) {}
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector: the counts of every pipeline that
+// ran, and the metrics of the connectors that run now, by pipeline and block.
 func (s *Supervisor) Collect(ch chan<- prometheus.Metric) {
+	s.registry().Collect(ch)
 	counter := func(d *prometheus.Desc, v int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
@@ -39,5 +38,25 @@ func (s *Supervisor) Collect(ch chan<- prometheus.Metric) {
 			counter(recordsDesc, n, name, outcome.String())
 		}
 		ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(c.InFlight()), name)
+	}
+}
+
+// registry holds the metrics of running connectors. It is not the one that s is
+// registered with: that one has the same metrics of other doors under other
+// labels.
+func (s *Supervisor) registry() *prometheus.Registry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.connectors == nil {
+		s.connectors = prometheus.NewRegistry()
+	}
+	return s.connectors
+}
+
+// metricsOf returns where the connectors of a pipeline register theirs.
+func (s *Supervisor) metricsOf(pipeline string) func(block string) prometheus.Registerer {
+	registry := s.registry()
+	return func(block string) prometheus.Registerer {
+		return prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": pipeline, "block": block}, registry)
 	}
 }

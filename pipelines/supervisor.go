@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/pipelines/schedule"
@@ -27,9 +29,12 @@ type Supervisor struct {
 	// looks.
 	Progress func(pipeline string, p plugin.Progress)
 
-	mu      sync.Mutex
-	running map[string]*running
-	ledgers map[string]*connector.Ledger
+	changing sync.Mutex // held while pipelines start and stop, which may take a drain's time
+	running  map[string]*running
+
+	mu         sync.Mutex // guards what follows; the pipelines' own goroutines take it
+	ledgers    map[string]*connector.Ledger
+	connectors *prometheus.Registry // of what runs
 }
 
 // running is a pipeline that was started.
@@ -43,8 +48,8 @@ type running struct {
 // undisturbed, changed ones finish what they hold and start anew, others stop.
 // It returns when the changed ones run.
 func (s *Supervisor) Apply(p *Project) (started, kept, stopped int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	if s.running == nil {
 		s.running = map[string]*running{}
 	}
@@ -83,8 +88,8 @@ func (s *Supervisor) Apply(p *Project) (started, kept, stopped int) {
 // Stop asks every pipeline to finish what it holds and waits until all have.
 // The hard context bounds that.
 func (s *Supervisor) Stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	for _, r := range s.running {
 		r.cancel()
 	}
@@ -220,7 +225,7 @@ func (s *Supervisor) once(ctx context.Context, d *Definition, tick time.Time, st
 	record := state.Run{Pipeline: d.Name, Tick: tick, Start: time.Now()}
 	before := ledger.Counts()
 	env := s.Plugin
-	env.Stream = stream
+	env.Stream, env.Metrics = stream, s.metricsOf(d.Name)
 	if s.Progress != nil {
 		env.Progress = func(p plugin.Progress) { s.Progress(d.Name, p) }
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Env is given to a connector when it is made.
@@ -25,6 +27,9 @@ type Env struct {
 	Dir    string
 	Stdin  io.Reader
 	Stdout io.Writer
+	// Metrics returns where the metrics of a block's connector go; nil when
+	// nobody looks. See Registerer.
+	Metrics func(block string) prometheus.Registerer
 	// Progress is told how far the source is, some times a second at most; nil
 	// when nobody looks.
 	Progress func(Progress)
@@ -52,6 +57,16 @@ type Checkpoint interface {
 type Progress struct {
 	Done  int64
 	Total int64 // 0: not known
+}
+
+// Registerer takes the metrics of a connector, under the name of the block or of
+// a part of it; it is nil when nobody looks. A connector takes out what it put
+// in when it is closed.
+func (e *Env) Registerer(block string) prometheus.Registerer {
+	if e.Metrics == nil {
+		return nil
+	}
+	return e.Metrics(block)
 }
 
 // Path returns path as seen from Dir.

@@ -44,7 +44,9 @@ func (c *Config) Validate() []connector.Fault {
 }
 
 // New returns a sink with a connection of its own, which is made at the first
-// Write and closed with the sink. name is that of the block, for the log.
+// Write and closed with the sink. name is that of the block, for the log. The
+// metrics of the producer and of its tokens are in reg, which may be nil, until
+// the sink is closed.
 func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (connector.Sink, error) {
 	cluster, err := kafka.NewCluster(name, cfg.Settings, log)
 	if err != nil {
@@ -54,16 +56,44 @@ func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	return &sink{Sink: producer, cluster: cluster}, nil
+	s := &sink{Sink: producer, cluster: cluster, registerer: reg}
+	if err := s.register(); err != nil {
+		s.unregister()
+		return nil, errors.Join(err, cluster.Close())
+	}
+	return s, nil
 }
 
 // sink closes its cluster with itself.
 type sink struct {
 	connector.Sink
-	cluster *kafka.Cluster
+	cluster    *kafka.Cluster
+	registerer prometheus.Registerer
+	registered []prometheus.Collector
+}
+
+func (s *sink) register() error {
+	if s.registerer == nil {
+		return nil
+	}
+	for _, c := range s.cluster.Collectors() {
+		if err := s.registerer.Register(c); err != nil {
+			return err
+		}
+		s.registered = append(s.registered, c)
+	}
+	return nil
+}
+
+func (s *sink) unregister() {
+	for _, c := range s.registered {
+		s.registerer.Unregister(c)
+	}
 }
 
 // Close implements connector.Sink.
 func (s *sink) Close(ctx context.Context) error {
-	return errors.Join(s.Sink.Close(ctx), s.cluster.Close())
+	err := errors.Join(s.Sink.Close(ctx), s.cluster.Close())
+	s.unregister()
+	return err
 }
