@@ -63,10 +63,10 @@ func setSASL(cfg *sarama.Config, s *Settings, id *identity, log *slog.Logger) er
 		sasl.Mechanism = sarama.SASLTypePlaintext
 	case MechanismSCRAM256:
 		sasl.Mechanism = sarama.SASLTypeSCRAMSHA256
-		sasl.SCRAMClientGeneratorFunc = newSCRAM(scram.SHA256)
+		sasl.SCRAMClientGeneratorFunc = newSCRAM(scram.SHA256, &id.scram)
 	case MechanismSCRAM512:
 		sasl.Mechanism = sarama.SASLTypeSCRAMSHA512
-		sasl.SCRAMClientGeneratorFunc = newSCRAM(scram.SHA512)
+		sasl.SCRAMClientGeneratorFunc = newSCRAM(scram.SHA512, &id.scram)
 	case MechanismOAuthBearer, MechanismAWSMSKIAM:
 		sasl.Mechanism = sarama.SASLTypeOAuth
 		sasl.TokenProvider = id

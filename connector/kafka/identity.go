@@ -21,6 +21,7 @@ type identity struct {
 	tokens     auth.TokenSource // nil without tokens
 	cached     *auth.Cached     // tokens, when they are renewed
 	extensions map[string]string
+	scram      scramKeys
 }
 
 // tokenWait bounds the wait for a token while a connection is made.
