@@ -8,6 +8,7 @@ import (
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/pipelines/exporter"
+	"github.com/headrace/headrace/pipelines/schemaregistry"
 	"github.com/headrace/headrace/pipelines/transform"
 	"github.com/headrace/headrace/sinks/filesink"
 	"github.com/headrace/headrace/sinks/kafkasink"
@@ -133,20 +134,32 @@ func (s *sinkPart[C]) openExporter(_ context.Context, env plugin.Env) (*exporter
 	return newExporter(out, s.cfg.Batching, s.dead, env, "")
 }
 
+// kafkaConfig are the keys of a Kafka exporter block: the sink's, and what
+// records are written as.
+type kafkaConfig struct {
+	kafkasink.Config       `mapstructure:",squash"`
+	schemaregistry.Formats `mapstructure:",squash"`
+}
+
+// Validate asks both.
+func (c *kafkaConfig) Validate() []connector.Fault {
+	return append(c.Config.Validate(), c.Faults()...)
+}
+
 // kafkaExporter is the part of a Kafka data_exporter.
 type kafkaExporter struct {
-	cfg  sinkConfig[kafkasink.Config]
+	cfg  sinkConfig[kafkaConfig]
 	dead deadLetters
 }
 
 func newKafkaExporter() part {
-	return &kafkaExporter{cfg: sinkConfig[kafkasink.Config]{Sink: kafkasink.DefaultConfig(), Batching: exporter.DefaultBatching()}}
+	return &kafkaExporter{cfg: sinkConfig[kafkaConfig]{Sink: kafkaConfig{Config: kafkasink.DefaultConfig()}, Batching: exporter.DefaultBatching()}}
 }
 
 func (k *kafkaExporter) settings() any { return &k.cfg }
 
 func (k *kafkaExporter) prepare(p *Project) []connector.Fault {
-	faults := p.cluster(&k.cfg.Sink.Settings)
+	faults := append(p.cluster(&k.cfg.Sink.Settings), k.cfg.Sink.Prepare(p.Dir, p.Registry)...)
 	var more []connector.Fault
 	k.dead, more = k.cfg.prepareDeadLetters(p, &k.cfg.Sink.Settings)
 	return append(faults, more...)
@@ -155,9 +168,16 @@ func (k *kafkaExporter) prepare(p *Project) []connector.Fault {
 func (k *kafkaExporter) warnings() []string { return k.cfg.Sink.Settings.Warnings() }
 
 func (k *kafkaExporter) openExporter(_ context.Context, env plugin.Env) (*exporter.Exporter, error) {
-	out, err := kafkasink.New(env.Block, k.cfg.Sink, env.Registerer(env.Block), env.Log)
+	out, err := kafkasink.New(env.Block, k.cfg.Sink.Config, env.Registerer(env.Block), env.Log)
 	if err != nil {
 		return nil, err
+	}
+	if k.cfg.Sink.Enabled() {
+		reg, err := schemaregistry.Open("schema_registry of "+env.Block, *k.cfg.Sink.Registry, env.Log)
+		if err != nil {
+			return nil, errors.Join(err, out.Close(context.Background()))
+		}
+		out = schemaregistry.NewSink(out, reg, k.cfg.Sink.Formats, k.cfg.Sink.Topic, env.Log)
 	}
 	return newExporter(out, k.cfg.Batching, k.dead, env, k.cfg.Sink.Topic)
 }

@@ -169,6 +169,8 @@ func (e *Exporter) Hurry() {
 // then gives up on the rest, which is acknowledged as failed, and closes the
 // sink and the dead letters. It returns the sink's error.
 func (e *Exporter) Close(ctx context.Context) error {
+	// A Write that waits for room holds the lock; when ctx ends it gives up.
+	defer context.AfterFunc(ctx, e.stop)()
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()

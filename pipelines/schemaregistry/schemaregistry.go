@@ -62,6 +62,9 @@ type Registry struct {
 // Open makes the client of checked settings that name a registry; it needs no
 // network. name is what the registry is called in the log.
 func Open(name string, s Settings, log *slog.Logger) (*Registry, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	http, err := httpclient.New(name, s.Settings, log)
 	if err != nil {
 		return nil, err

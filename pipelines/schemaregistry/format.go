@@ -1,0 +1,137 @@
+package schemaregistry
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/codec/registry"
+)
+
+// Formats are the keys of an exporter block that say what records are written
+// as.
+type Formats struct {
+	ValueFormat string    `mapstructure:"value_format" enum:"json,avro,protobuf,jsonschema" doc:"what values are written as; default as they are"`
+	KeyFormat   string    `mapstructure:"key_format" enum:"string,avro,protobuf,jsonschema" doc:"what keys are written as; default as they are"`
+	ValueSchema Schema    `mapstructure:"value_schema" doc:"schema of the values; default the latest version of subject TOPIC-value"`
+	KeySchema   Schema    `mapstructure:"key_schema" doc:"schema of the keys; default the latest version of subject TOPIC-key"`
+	Registry    *Settings `mapstructure:"schema_registry" doc:"Schema Registry of this block; default the project's"`
+}
+
+// Schema names the schema of keys or values. Without id, version, text and
+// file it is the latest version of the subject.
+type Schema struct {
+	Subject  string `mapstructure:"subject" doc:"subject, instead of what subject_name_strategy makes of the topic"`
+	Strategy string `mapstructure:"subject_name_strategy" enum:"TOPIC_NAME,RECORD_NAME,TOPIC_RECORD_NAME" doc:"how the subject is named; default TOPIC_NAME"`
+	ID       int    `mapstructure:"id" doc:"id of the schema"`
+	Version  int    `mapstructure:"version" doc:"version of the subject"`
+	Text     string `mapstructure:"text" doc:"the schema itself, registered under the subject when it is not there"`
+	File     string `mapstructure:"file" doc:"file with the schema itself"`
+	Message  string `mapstructure:"message" doc:"full name of the Protobuf message to write; default the schema's first"`
+	Register *bool  `mapstructure:"register" doc:"register a text or file that the subject lacks; default true"`
+}
+
+// types are the registry's names of the formats; formats without schema have none.
+var types = map[string]string{"avro": registry.Avro, "protobuf": registry.Protobuf, "jsonschema": registry.JSONSchema}
+
+// SetDefaults is for a schema_registry in a block.
+func (s *Settings) SetDefaults() { *s = DefaultSettings() }
+
+// Enabled reports whether keys or values need a registry.
+func (f *Formats) Enabled() bool { return types[f.ValueFormat] != "" || types[f.KeyFormat] != "" }
+
+// Faults reports keys that do not go together.
+func (f *Formats) Faults() []connector.Fault {
+	var faults []connector.Fault
+	for _, s := range []struct {
+		key    string
+		format string
+		schema *Schema
+	}{{"value", f.ValueFormat, &f.ValueSchema}, {"key", f.KeyFormat, &f.KeySchema}} {
+		if message := s.schema.fault(types[s.format]); message != "" {
+			faults = append(faults, connector.Fault{Path: s.key + "_schema", Message: message})
+		}
+	}
+	return faults
+}
+
+func (s *Schema) fault(kind string) string {
+	ways := 0
+	for _, given := range []bool{s.ID != 0, s.Version != 0, s.Text != "", s.File != ""} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case *s == (Schema{}):
+		return ""
+	case kind == "":
+		return "needs a format of avro, protobuf or jsonschema"
+	case ways > 1:
+		return "id, version, text and file exclude each other; keep one"
+	case s.ID < 0 || s.Version < 0:
+		return "id and version must be more than 0"
+	case s.Subject != "" && s.Strategy != "":
+		return "subject and subject_name_strategy exclude each other; keep one"
+	case s.Message != "" && kind != registry.Protobuf:
+		return "message is for the format protobuf"
+	case ways == 0 && (s.Strategy == registry.RecordName || s.Strategy == registry.TopicRecordName), s.Version != 0 && s.Subject == "" && s.Strategy != "" && s.Strategy != registry.TopicName:
+		return "subject_name_strategy " + s.Strategy + " needs id, text or file: the record's name is in the schema"
+	default:
+		return ""
+	}
+}
+
+// maxFile bounds the file of a schema.
+const maxFile = 1 << 20
+
+// Prepare reads the files of schemas, relative to dir, and fills in the
+// project's registry.
+func (f *Formats) Prepare(dir string, project Settings) []connector.Fault {
+	var faults []connector.Fault
+	for key, s := range map[string]*Schema{"value_schema": &f.ValueSchema, "key_schema": &f.KeySchema} {
+		if s.File == "" {
+			continue
+		}
+		path := s.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		text, err := os.ReadFile(path)
+		switch {
+		case err != nil:
+			faults = append(faults, connector.Fault{Path: key, Message: "file cannot be read: " + reason(err)})
+		case len(text) > maxFile:
+			faults = append(faults, connector.Fault{Path: key, Message: "file is larger than 1 MiB"})
+		default:
+			s.Text = string(text)
+		}
+	}
+	switch {
+	case !f.Enabled():
+	case f.Registry != nil && !f.Registry.IsZero():
+		faults = append(faults, f.Registry.CheckFiles()...)
+	case project.IsZero():
+		key := "value_format"
+		if types[f.ValueFormat] == "" {
+			key = "key_format"
+		}
+		faults = append(faults, connector.Fault{Path: key, Message: "needs a Schema Registry; write schema_registry: {url: …} in the block or in headrace.yaml"})
+	default:
+		f.Registry = &project
+	}
+	return faults
+}
+
+func reason(err error) string {
+	if os.IsNotExist(err) {
+		return "it does not exist"
+	}
+	return err.Error()
+}
+
+// ref is what the registry is asked for, for a topic.
+func (s *Schema) ref(topic string, key bool, kind string) registry.Ref {
+	return registry.Ref{Topic: topic, Key: key, Type: kind, Subject: s.Subject, Strategy: s.Strategy, ID: s.ID, Version: s.Version,
+		Text: s.Text, Message: s.Message, LookupOnly: s.Register != nil && !*s.Register}
+}
