@@ -64,6 +64,9 @@ func doctorTargets(p *pipelines.Project) []doctor.Target {
 		}
 		out = append(out, t)
 	}
+	if !p.Registry.IsZero() {
+		out = append(out, doctor.Target{Name: "schema_registry", HTTP: &p.Registry.Settings})
+	}
 	return out
 }
 
