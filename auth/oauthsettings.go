@@ -22,16 +22,16 @@ type OAuthSettings struct {
 	Scope            string                      `mapstructure:"oauth_scope" doc:"scope to ask for"`
 	Audience         string                      `mapstructure:"oauth_audience" doc:"audience to ask for"`
 	Params           map[string]connector.Secret `mapstructure:"oauth_params" doc:"further form fields of the token request"`
-	CAFile           string                      `mapstructure:"oauth_cafile" doc:"PEM file (or PKCS12 or JKS store) of the CAs of the token endpoint; default the system's"`
+	CAFile           string                      `mapstructure:"oauth_cafile" path:"file" doc:"PEM file (or PKCS12 or JKS store) of the CAs of the token endpoint; default the system's"`
 	CAPassword       connector.Secret            `mapstructure:"oauth_ca_password" doc:"password of oauth_cafile when that is a PKCS12 or JKS store"`
 	ClientAuth       string                      `mapstructure:"oauth_client_auth" enum:"post,basic,private_key_jwt,mtls" doc:"how the client proves itself to the token endpoint; default post"`
-	CertFile         string                      `mapstructure:"oauth_certfile" doc:"PEM client certificate for oauth_client_auth mtls"`
-	KeyFile          string                      `mapstructure:"oauth_keyfile" doc:"PEM key for oauth_client_auth mtls or private_key_jwt"`
+	CertFile         string                      `mapstructure:"oauth_certfile" path:"file" doc:"PEM client certificate for oauth_client_auth mtls"`
+	KeyFile          string                      `mapstructure:"oauth_keyfile" path:"file" doc:"PEM key for oauth_client_auth mtls or private_key_jwt"`
 	KeyPassword      connector.Secret            `mapstructure:"oauth_key_password" doc:"password of oauth_keyfile"`
 	KeyID            string                      `mapstructure:"oauth_key_id" doc:"kid of the signed assertion of private_key_jwt"`
 	SigningAlgorithm string                      `mapstructure:"oauth_signing_algorithm" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"algorithm of private_key_jwt; default by the key"`
-	AssertionFile    string                      `mapstructure:"oauth_assertion_file" doc:"file with a client assertion (a workload token), read again at each refresh"`
-	SubjectTokenFile string                      `mapstructure:"oauth_subject_token_file" doc:"file with a token to exchange (RFC 8693), read again at each refresh"`
+	AssertionFile    string                      `mapstructure:"oauth_assertion_file" path:"file" doc:"file with a client assertion (a workload token), read again at each refresh"`
+	SubjectTokenFile string                      `mapstructure:"oauth_subject_token_file" path:"file" doc:"file with a token to exchange (RFC 8693), read again at each refresh"`
 	SubjectTokenType string                      `mapstructure:"oauth_subject_token_type" doc:"type URN of that token; default urn:ietf:params:oauth:token-type:jwt"`
 	AllowPlainHTTP   bool                        `mapstructure:"oauth_allow_plain_http" doc:"allow an http:// token URL that is not on this machine"`
 	RefreshBefore    *connector.Duration         `mapstructure:"oauth_refresh_before" doc:"how long before its end a token is renewed; default 60s, never more than a fifth of its life"`

@@ -21,6 +21,7 @@ func (p *Project) readClusters(clusters *config.Node) (problems config.Problems)
 		if len(more) == 0 && len(s.BootstrapServer) == 0 {
 			more = append(more, node.Problem("cluster %s needs a bootstrap_server", name))
 		}
+		config.ResolvePaths(&s, p.Dir)
 		for _, f := range s.CheckFiles() {
 			more = append(more, keyProblem(node, f.Path, f.Message))
 		}
@@ -38,6 +39,7 @@ var errNoCluster = connector.Fault{Path: "bootstrap_server",
 // cluster fills in the project's default cluster where a block names none.
 func (p *Project) cluster(s *kafka.Settings) []connector.Fault {
 	if len(s.Servers()) > 0 {
+		config.ResolvePaths(s, p.Dir)
 		return s.CheckFiles()
 	}
 	def, ok := p.defaultCluster()

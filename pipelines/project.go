@@ -146,6 +146,7 @@ func (p *Project) readProjectFile() config.Problems {
 	h := projectHead{State: p.State, Registry: p.Registry}
 	problems = append(problems, root.Named("the project file").Decode(&h, projectKeys...)...)
 	p.State, p.Registry, p.HTTP = h.State, h.Registry, root.Get("http")
+	config.ResolvePaths(&p.Registry, p.Dir)
 	for _, f := range p.Registry.CheckFiles() {
 		problems = append(problems, keyProblem(root.Get("schema_registry"), f.Path, f.Message))
 	}

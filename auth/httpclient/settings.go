@@ -32,7 +32,7 @@ type Settings struct {
 	Username        string           `mapstructure:"username" doc:"user of Basic authentication"`
 	Password        connector.Secret `mapstructure:"password" doc:"password of Basic authentication"`
 	BearerToken     connector.Secret `mapstructure:"bearer_token" doc:"a ready-made token"`
-	BearerTokenFile string           `mapstructure:"bearer_token_file" doc:"file with a token that something else keeps fresh, read again for each request"`
+	BearerTokenFile string           `mapstructure:"bearer_token_file" path:"file" doc:"file with a token that something else keeps fresh, read again for each request"`
 	AllowPlainHTTP  bool             `mapstructure:"allow_plain_http" doc:"allow credentials over http:// to another machine"`
 
 	OAuth auth.OAuthSettings `mapstructure:",squash"`

@@ -14,9 +14,9 @@ import (
 // as Java's clients have them. A nil *Settings means the system's CAs and no
 // client certificate.
 type Settings struct {
-	CAFile        string           `mapstructure:"cafile" doc:"PEM file of the CAs to trust; default the system's"`
-	CertFile      string           `mapstructure:"certfile" doc:"PEM file of the client certificate chain"`
-	KeyFile       string           `mapstructure:"keyfile" doc:"PEM file of the client key; default it stands in certfile"`
+	CAFile        string           `mapstructure:"cafile" path:"file" doc:"PEM file of the CAs to trust; default the system's"`
+	CertFile      string           `mapstructure:"certfile" path:"file" doc:"PEM file of the client certificate chain"`
+	KeyFile       string           `mapstructure:"keyfile" path:"file" doc:"PEM file of the client key; default it stands in certfile"`
 	Password      connector.Secret `mapstructure:"password" doc:"password of the key"`
 	CheckHostname *bool            `mapstructure:"check_hostname" doc:"whether the broker's name must match its certificate; default true"`
 	Truststore    *StoreSettings   `mapstructure:"truststore" doc:"CAs to trust, in a store"`
@@ -26,7 +26,7 @@ type Settings struct {
 // StoreSettings are the keys of one store, by location or inline.
 type StoreSettings struct {
 	Type             string           `mapstructure:"type" enum:"NONE,PEM,PKCS12,JKS" doc:"kind of store; a JKS that is really PKCS12, as newer keytools write it, is read too"`
-	Location         string           `mapstructure:"location" doc:"file"`
+	Location         string           `mapstructure:"location" path:"file" doc:"file"`
 	Content          connector.Secret `mapstructure:"content" doc:"the store itself: PEM text, or base64 for the binary kinds"`
 	Password         connector.Secret `mapstructure:"password" doc:"password of the store"`
 	KeyPassword      connector.Secret `mapstructure:"key_password" doc:"password of the key, if it has its own"`

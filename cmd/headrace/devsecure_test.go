@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/internal/embedded"
@@ -58,7 +59,7 @@ func TestDevSecured(t *testing.T) {
 				return
 			}
 			token := kafka.Settings{BootstrapServer: []string{addr}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &kafka.SASL{Mechanism: "OAUTHBEARER",
-				OAuthTokenURL: regexp.MustCompile(`http\S+/token`).FindString(said), OAuthClientID: "exporter", OAuthClientSecret: "hunter2-is-secret"}}
+				OAuth: auth.OAuthSettings{TokenURL: regexp.MustCompile(`http\S+/token`).FindString(said), ClientID: "exporter", ClientSecret: "hunter2-is-secret"}}}
 			failing, err := kafka.NewCluster("failing", token, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -147,14 +147,16 @@ func javaSASL(p map[string]string, s *Settings) *SASL {
 	return &SASL{
 		Mechanism: orDefault(p["sasl.mechanism"], MechanismGSSAPI), JAASConfig: connector.Secret(p["sasl.jaas.config"]),
 		KerberosServiceName: p["sasl.kerberos.service.name"],
-		OAuthTokenURL:       p["sasl.oauthbearer.token.endpoint.url"],
-		OAuthClientID:       p["sasl.oauthbearer.client.credentials.client.id"],
-		OAuthClientSecret:   connector.Secret(p["sasl.oauthbearer.client.credentials.client.secret"]),
-		OAuthScope:          p["sasl.oauthbearer.scope"],
-		OAuthAssertionFile:  p["sasl.oauthbearer.assertion.file"],
-		OAuthKeyFile:        p["sasl.oauthbearer.assertion.private.key.file"],
-		OAuthKeyPassword:    connector.Secret(p["sasl.oauthbearer.assertion.private.key.passphrase"]),
-		OAuthClientAuth:     pick(p["sasl.oauthbearer.assertion.private.key.file"] != "", string(auth.PrivateKeyJWT), ""),
+		OAuth: auth.OAuthSettings{
+			TokenURL:      p["sasl.oauthbearer.token.endpoint.url"],
+			ClientID:      p["sasl.oauthbearer.client.credentials.client.id"],
+			ClientSecret:  connector.Secret(p["sasl.oauthbearer.client.credentials.client.secret"]),
+			Scope:         p["sasl.oauthbearer.scope"],
+			AssertionFile: p["sasl.oauthbearer.assertion.file"],
+			KeyFile:       p["sasl.oauthbearer.assertion.private.key.file"],
+			KeyPassword:   connector.Secret(p["sasl.oauthbearer.assertion.private.key.passphrase"]),
+			ClientAuth:    pick(p["sasl.oauthbearer.assertion.private.key.file"] != "", string(auth.PrivateKeyJWT), ""),
+		},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/embedded"
@@ -34,7 +35,7 @@ func meaningOf(t *testing.T, s Settings) meaning {
 			t.Fatal(faults)
 		}
 		m.Mechanism = r.mechanism()
-		r.Mechanism, r.OAuthClientAuth = "", ""
+		r.Mechanism, r.OAuth.ClientAuth = "", ""
 		m.SASL = r
 	}
 	return m
@@ -80,7 +81,7 @@ func TestThreeDialectsOneMeaning(t *testing.T) {
 			map[string]string{"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "sasl.jaas.config": `x.OAuthBearerLoginModule required access_token="tok";`},
 			map[string]any{"protocol": "SASL_SSL", "sasl": map[string]any{"saslMechanism": "OAUTHBEARER", "saslJaasConfig": `required access_token="tok";`}}},
 		{"client credentials",
-			Settings{SecurityProtocol: "SASL_SSL", SASL: &SASL{Mechanism: "OAUTHBEARER", OAuthTokenURL: "https://id/t", OAuthClientID: "c", OAuthClientSecret: "s", OAuthScope: "sc"}},
+			Settings{SecurityProtocol: "SASL_SSL", SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "https://id/t", ClientID: "c", ClientSecret: "s", Scope: "sc"}}},
 			map[string]string{"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.token.endpoint.url": "https://id/t", "sasl.login.callback.handler.class": "x",
 				"sasl.jaas.config": `o.OAuthBearerLoginModule required clientId="c" clientSecret="s" scope="sc";`},
 			map[string]any{"protocol": "SASL_SSL", "sasl": map[string]any{"saslMechanism": "OAUTHBEARER",

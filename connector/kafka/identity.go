@@ -85,7 +85,7 @@ func (id *identity) close() error {
 
 // tokenSource asks the token endpoint, and renews what it gave.
 func (s *SASL) tokenSource(name string, log *slog.Logger) *auth.Cached {
-	o := s.oauthSettings()
+	o := &s.OAuth
 	return auth.NewCached(auth.NewOAuth(o.Config()), auth.CacheOptions{Name: name, RefreshBefore: o.Before(), Log: log})
 }
 
@@ -97,7 +97,7 @@ func (s *Settings) TokenSource(name string, log *slog.Logger) (src *auth.Cached,
 		return nil, false
 	}
 	r, faults := s.SASL.resolve()
-	if len(faults) > 0 || r.mechanism() != MechanismOAuthBearer || r.OAuthTokenURL == "" {
+	if len(faults) > 0 || r.mechanism() != MechanismOAuthBearer || r.OAuth.TokenURL == "" {
 		return nil, false
 	}
 	return r.tokenSource(name, log), true

@@ -22,7 +22,7 @@ func (s *SASL) resolve() (SASL, []connector.Fault) {
 		f.add(at, "%s", err)
 		return *s, f
 	}
-	if s.Username != "" || s.Password != "" || s.OAuthClientID != "" || s.OAuthClientSecret != "" || s.OAuthToken != "" || s.KerberosKeytab != "" || s.AWSAccessKeyID != "" {
+	if s.Username != "" || s.Password != "" || s.OAuth.ClientID != "" || s.OAuth.ClientSecret != "" || s.OAuthToken != "" || s.KerberosKeytab != "" || s.AWSAccessKeyID != "" {
 		f.add(at, "cannot be given together with keys for the same credentials; keep one of them")
 	}
 	out := *s
@@ -120,21 +120,21 @@ func (o *jaasOptions) oauth(s *SASL) {
 			*dst = v
 		}
 	}
-	fill(&s.OAuthTokenURL, "oauth.token.endpoint.uri")
-	fill(&s.OAuthClientID, "clientId", "oauth.client.id")
-	fill(&s.OAuthScope, "scope", "oauth.scope")
-	fill(&s.OAuthAudience, "oauth.audience")
-	fill(&s.OAuthCAFile, "oauth.ssl.truststore.location")
-	fill(&s.OAuthAssertionFile, "oauth.client.assertion.location")
+	fill(&s.OAuth.TokenURL, "oauth.token.endpoint.uri")
+	fill(&s.OAuth.ClientID, "clientId", "oauth.client.id")
+	fill(&s.OAuth.Scope, "scope", "oauth.scope")
+	fill(&s.OAuth.Audience, "oauth.audience")
+	fill(&s.OAuth.CAFile, "oauth.ssl.truststore.location")
+	fill(&s.OAuth.AssertionFile, "oauth.client.assertion.location")
 	fill(&s.OAuthTokenFile, "oauth.access.token.location")
 	if v := o.secret("clientSecret", "oauth.client.secret"); v != "" {
-		s.OAuthClientSecret = v
+		s.OAuth.ClientSecret = v
 	}
 	if v := o.secret("access_token", "oauth.access.token"); v != "" {
 		s.OAuthToken = v
 	}
 	if v := o.secret("oauth.ssl.truststore.password"); v != "" {
-		s.OAuthCAPassword = v
+		s.OAuth.CAPassword = v
 	}
 	for name, v := range o.values {
 		ext, ok := strings.CutPrefix(name, "extension_")

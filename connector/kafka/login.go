@@ -87,10 +87,10 @@ func (s *Settings) TokenEndpoint() (o *auth.OAuthSettings, ok bool) {
 		return nil, false
 	}
 	r, faults := s.SASL.resolve()
-	if len(faults) > 0 || r.OAuthTokenURL == "" {
+	if len(faults) > 0 || r.OAuth.TokenURL == "" {
 		return nil, false
 	}
-	return r.oauthSettings(), true
+	return &r.OAuth, true
 }
 
 // Explain says which step of connecting to addr an error belongs to, and what

@@ -8,6 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/embedded"
 )
@@ -29,7 +30,7 @@ func issuer(t *testing.T, life int) *embedded.Issuer {
 
 func oauthSettings(b *embedded.Broker, i *embedded.Issuer) Settings {
 	return Settings{BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &SASL{
-		Mechanism: "oauthbearer", OAuthTokenURL: i.TokenURL(), OAuthClientID: "exporter", OAuthClientSecret: clientSecret}}
+		Mechanism: "oauthbearer", OAuth: auth.OAuthSettings{TokenURL: i.TokenURL(), ClientID: "exporter", ClientSecret: clientSecret}}}
 }
 
 func TestOAuthRunOutlivesItsTokens(t *testing.T) {
@@ -131,11 +132,11 @@ func TestOAuthFailuresNameTheirReason(t *testing.T) {
 		want   string
 		kind   connector.Kind
 	}{
-		{"wrong secret", embedded.Faults{}, func(s *SASL) { s.OAuthClientSecret = "not-the-secret" }, "oauth_client_secret", connector.Unauthenticated},
-		{"unknown client", embedded.Faults{}, func(s *SASL) { s.OAuthClientID = "nobody" }, "oauth_client_id", connector.Unauthenticated},
+		{"wrong secret", embedded.Faults{}, func(s *SASL) { s.OAuth.ClientSecret = "not-the-secret" }, "oauth_client_secret", connector.Unauthenticated},
+		{"unknown client", embedded.Faults{}, func(s *SASL) { s.OAuth.ClientID = "nobody" }, "oauth_client_id", connector.Unauthenticated},
 		{"wrong audience", embedded.Faults{WrongAudience: true}, nil, "refused the credentials", connector.Unauthenticated},
 		{"unknown key", embedded.Faults{UnknownKey: true}, nil, "refused the credentials", connector.Unauthenticated},
-		{"wrong path", embedded.Faults{}, func(s *SASL) { s.OAuthTokenURL += "x" }, "oauth_token_url", connector.Unauthenticated},
+		{"wrong path", embedded.Faults{}, func(s *SASL) { s.OAuth.TokenURL += "x" }, "oauth_token_url", connector.Unauthenticated},
 		{"issuer in trouble", embedded.Faults{ServerError: true}, nil, "HTTP 500", connector.Unavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -50,8 +50,8 @@ func (s *SASL) checkFiles(f *faults) {
 	switch s.mechanism() {
 	case MechanismOAuthBearer:
 		check("oauth_token_file", s.OAuthTokenFile)
-		if s.OAuthTokenURL != "" {
-			*f = append(*f, s.oauthSettings().CheckFiles(at)...)
+		if s.OAuth.TokenURL != "" {
+			*f = append(*f, s.OAuth.CheckFiles(at)...)
 		}
 	case MechanismGSSAPI:
 		check("kerberos_keytab", s.KerberosKeytab)

@@ -66,13 +66,13 @@ func (s *SASL) validateOAuth(f *faults, at string) {
 		if s.OAuthToken != "" && s.OAuthTokenFile != "" {
 			f.add(at+"oauth_token_file", "cannot be given together with oauth_token; keep one of them")
 		}
-		if s.OAuthTokenURL != "" || s.OAuthClientSecret != "" || s.OAuthAssertionFile != "" || s.OAuthSubjectTokenFile != "" {
+		if s.OAuth.TokenURL != "" || s.OAuth.ClientSecret != "" || s.OAuth.AssertionFile != "" || s.OAuth.SubjectTokenFile != "" {
 			f.add(at+pick(s.OAuthToken != "", "oauth_token", "oauth_token_file"), "cannot be given together with a token endpoint; keep one of them")
 		}
 		s.validateExtensions(f, at)
 		return
 	}
-	*f = append(*f, s.oauthSettings().Faults(at)...)
+	*f = append(*f, s.OAuth.Faults(at)...)
 	s.validateExtensions(f, at)
 }
 
@@ -150,10 +150,10 @@ func (s *SASL) validateForeign(f *faults, at, m string) {
 	}
 	if m != MechanismOAuthBearer {
 		for _, g := range []group{
-			{"oauth_token_url", s.OAuthTokenURL != ""}, {"oauth_client_id", s.OAuthClientID != ""},
-			{"oauth_client_secret", s.OAuthClientSecret != ""}, {"oauth_token", s.OAuthToken != ""},
-			{"oauth_scope", s.OAuthScope != ""}, {"oauth_audience", s.OAuthAudience != ""},
-			{"oauth_assertion_file", s.OAuthAssertionFile != ""}, {"oauth_subject_token_file", s.OAuthSubjectTokenFile != ""},
+			{"oauth_token_url", s.OAuth.TokenURL != ""}, {"oauth_client_id", s.OAuth.ClientID != ""},
+			{"oauth_client_secret", s.OAuth.ClientSecret != ""}, {"oauth_token", s.OAuthToken != ""},
+			{"oauth_scope", s.OAuth.Scope != ""}, {"oauth_audience", s.OAuth.Audience != ""},
+			{"oauth_assertion_file", s.OAuth.AssertionFile != ""}, {"oauth_subject_token_file", s.OAuth.SubjectTokenFile != ""},
 		} {
 			if g.given {
 				f.add(at+g.key, "belongs to mechanism OAUTHBEARER, but mechanism is %s", m)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/connector"
 )
 
@@ -23,7 +24,7 @@ func withSSL(c SSL) Settings {
 }
 
 func oauth(edit func(*SASL)) Settings {
-	s := SASL{Mechanism: "OAUTHBEARER", OAuthTokenURL: "https://id.example.com/token", OAuthClientID: "c", OAuthClientSecret: hidden}
+	s := SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "https://id.example.com/token", ClientID: "c", ClientSecret: hidden}}
 	edit(&s)
 	return saslSSL(s)
 }
@@ -83,33 +84,33 @@ func TestWrongSettings(t *testing.T) {
 		{"PLAIN without password", saslSSL(SASL{Mechanism: "PLAIN", Username: "u"}), "sasl_config.password", "required"},
 		{"SCRAM without password", saslSSL(SASL{Mechanism: "SCRAM-SHA-512", Username: "u"}), "sasl_config.password", "required"},
 		{"zero byte", saslSSL(SASL{Username: "u\x00x", Password: hidden}), "sasl_config.username", "zero byte"},
-		{"PLAIN with OAuth keys", saslSSL(SASL{Username: "u", Password: hidden, OAuthClientID: "c"}), "sasl_config.oauth_client_id", "belongs to mechanism OAUTHBEARER"},
+		{"PLAIN with OAuth keys", saslSSL(SASL{Username: "u", Password: hidden, OAuth: auth.OAuthSettings{ClientID: "c"}}), "sasl_config.oauth_client_id", "belongs to mechanism OAUTHBEARER"},
 		{"SCRAM with a keytab", saslSSL(SASL{Mechanism: "SCRAM-SHA-256", Username: "u", Password: hidden, KerberosKeytab: "k"}), "sasl_config.kerberos_keytab", "belongs to mechanism GSSAPI"},
 		{"OAUTHBEARER with a password", oauth(func(s *SASL) { s.Username, s.Password = "u", hidden }), "sasl_config.username", "not used"},
-		{"no token URL", oauth(func(s *SASL) { s.OAuthTokenURL = "" }), "sasl_config.oauth_token_url", "required"},
-		{"no client id", oauth(func(s *SASL) { s.OAuthClientID = "" }), "sasl_config.oauth_client_id", "required"},
-		{"no client secret", oauth(func(s *SASL) { s.OAuthClientSecret = "" }), "sasl_config.oauth_client_secret", "required"},
-		{"token URL is no URL", oauth(func(s *SASL) { s.OAuthTokenURL = "id.example.com/token" }), "sasl_config.oauth_token_url", "not a URL"},
-		{"token URL with a user", oauth(func(s *SASL) { s.OAuthTokenURL = "https://c:pw@id.example.com/t" }), "sasl_config.oauth_token_url", "user name"},
-		{"token URL of another scheme", oauth(func(s *SASL) { s.OAuthTokenURL = "ftp://id/t" }), "sasl_config.oauth_token_url", "https"},
-		{"plain http", oauth(func(s *SASL) { s.OAuthTokenURL = "http://id.example.com/t" }), "sasl_config.oauth_token_url", "oauth_allow_plain_http"},
-		{"CA for plain http", oauth(func(s *SASL) { s.OAuthTokenURL, s.OAuthCAFile = "http://localhost/t", "ca" }), "sasl_config.oauth_cafile", "no effect"},
-		{"CA password alone", oauth(func(s *SASL) { s.OAuthCAPassword = hidden }), "sasl_config.oauth_ca_password", "missing"},
-		{"unknown client auth", oauth(func(s *SASL) { s.OAuthClientAuth = "digest" }), "sasl_config.oauth_client_auth", "not a way"},
-		{"private_key_jwt without key", oauth(func(s *SASL) { s.OAuthClientAuth, s.OAuthClientSecret = "private_key_jwt", "" }), "sasl_config.oauth_keyfile", "required"},
-		{"private_key_jwt with secret", oauth(func(s *SASL) { s.OAuthClientAuth, s.OAuthKeyFile = "private_key_jwt", "k" }), "sasl_config.oauth_client_secret", "not used"},
-		{"signing algorithm", oauth(func(s *SASL) { s.OAuthSigningAlgorithm = "HS256" }), "sasl_config.oauth_signing_algorithm", "not an algorithm"},
-		{"mtls without certificate", oauth(func(s *SASL) { s.OAuthClientAuth, s.OAuthClientSecret = "mtls", "" }), "sasl_config.oauth_certfile", "required"},
+		{"no token URL", oauth(func(s *SASL) { s.OAuth.TokenURL = "" }), "sasl_config.oauth_token_url", "required"},
+		{"no client id", oauth(func(s *SASL) { s.OAuth.ClientID = "" }), "sasl_config.oauth_client_id", "required"},
+		{"no client secret", oauth(func(s *SASL) { s.OAuth.ClientSecret = "" }), "sasl_config.oauth_client_secret", "required"},
+		{"token URL is no URL", oauth(func(s *SASL) { s.OAuth.TokenURL = "id.example.com/token" }), "sasl_config.oauth_token_url", "not a URL"},
+		{"token URL with a user", oauth(func(s *SASL) { s.OAuth.TokenURL = "https://c:pw@id.example.com/t" }), "sasl_config.oauth_token_url", "user name"},
+		{"token URL of another scheme", oauth(func(s *SASL) { s.OAuth.TokenURL = "ftp://id/t" }), "sasl_config.oauth_token_url", "https"},
+		{"plain http", oauth(func(s *SASL) { s.OAuth.TokenURL = "http://id.example.com/t" }), "sasl_config.oauth_token_url", "oauth_allow_plain_http"},
+		{"CA for plain http", oauth(func(s *SASL) { s.OAuth.TokenURL, s.OAuth.CAFile = "http://localhost/t", "ca" }), "sasl_config.oauth_cafile", "no effect"},
+		{"CA password alone", oauth(func(s *SASL) { s.OAuth.CAPassword = hidden }), "sasl_config.oauth_ca_password", "missing"},
+		{"unknown client auth", oauth(func(s *SASL) { s.OAuth.ClientAuth = "digest" }), "sasl_config.oauth_client_auth", "not a way"},
+		{"private_key_jwt without key", oauth(func(s *SASL) { s.OAuth.ClientAuth, s.OAuth.ClientSecret = "private_key_jwt", "" }), "sasl_config.oauth_keyfile", "required"},
+		{"private_key_jwt with secret", oauth(func(s *SASL) { s.OAuth.ClientAuth, s.OAuth.KeyFile = "private_key_jwt", "k" }), "sasl_config.oauth_client_secret", "not used"},
+		{"signing algorithm", oauth(func(s *SASL) { s.OAuth.SigningAlgorithm = "HS256" }), "sasl_config.oauth_signing_algorithm", "not an algorithm"},
+		{"mtls without certificate", oauth(func(s *SASL) { s.OAuth.ClientAuth, s.OAuth.ClientSecret = "mtls", "" }), "sasl_config.oauth_certfile", "required"},
 		{"mtls over http", oauth(func(s *SASL) {
-			s.OAuthClientAuth, s.OAuthClientSecret, s.OAuthCertFile, s.OAuthTokenURL = "mtls", "", "c", "http://localhost/t"
+			s.OAuth.ClientAuth, s.OAuth.ClientSecret, s.OAuth.CertFile, s.OAuth.TokenURL = "mtls", "", "c", "http://localhost/t"
 		}), "sasl_config.oauth_client_auth", "https"},
-		{"certificate without mtls", oauth(func(s *SASL) { s.OAuthCertFile = "c" }), "sasl_config.oauth_certfile", "mtls only"},
-		{"key without its use", oauth(func(s *SASL) { s.OAuthKeyFile = "k" }), "sasl_config.oauth_keyfile", "private_key_jwt or mtls"},
-		{"secret and assertion", oauth(func(s *SASL) { s.OAuthAssertionFile = "f" }), "sasl_config.oauth_assertion_file", "together"},
+		{"certificate without mtls", oauth(func(s *SASL) { s.OAuth.CertFile = "c" }), "sasl_config.oauth_certfile", "mtls only"},
+		{"key without its use", oauth(func(s *SASL) { s.OAuth.KeyFile = "k" }), "sasl_config.oauth_keyfile", "private_key_jwt or mtls"},
+		{"secret and assertion", oauth(func(s *SASL) { s.OAuth.AssertionFile = "f" }), "sasl_config.oauth_assertion_file", "together"},
 		{"token and endpoint", oauth(func(s *SASL) { s.OAuthToken = hidden }), "sasl_config.oauth_token", "together"},
-		{"token type without token", oauth(func(s *SASL) { s.OAuthSubjectTokenType = "urn:x" }), "sasl_config.oauth_subject_token_file", "missing"},
-		{"refresh too early", oauth(func(s *SASL) { s.OAuthRefreshBefore = &hours }), "sasl_config.oauth_refresh_before", "1h"},
-		{"parameter of its own", oauth(func(s *SASL) { s.OAuthParams = map[string]connector.Secret{"client_secret": hidden} }), "sasl_config.oauth_params", "own key"},
+		{"token type without token", oauth(func(s *SASL) { s.OAuth.SubjectTokenType = "urn:x" }), "sasl_config.oauth_subject_token_file", "missing"},
+		{"refresh too early", oauth(func(s *SASL) { s.OAuth.RefreshBefore = &hours }), "sasl_config.oauth_refresh_before", "1h"},
+		{"parameter of its own", oauth(func(s *SASL) { s.OAuth.Params = map[string]connector.Secret{"client_secret": hidden} }), "sasl_config.oauth_params", "own key"},
 		{"extension name", oauth(func(s *SASL) { s.OAuthExtensions = map[string]string{"lkc-1": "x"} }), "sasl_config.oauth_extensions", "only letters"},
 		{"extension auth", oauth(func(s *SASL) { s.OAuthExtensions = map[string]string{"auth": "x"} }), "sasl_config.oauth_extensions", "reserved"},
 		{"extension value", oauth(func(s *SASL) { s.OAuthExtensions = map[string]string{"a": "x\x01auth=y"} }), "sasl_config.oauth_extensions", "cannot carry"},
@@ -181,10 +182,10 @@ func TestRightSettings(t *testing.T) {
 		"open":              {BootstrapServer: []string{"a:1,b:2", "[::1]:3"}},
 		"lower case":        {BootstrapServer: []string{"a:1"}, SecurityProtocol: " sasl_ssl ", SASL: &SASL{Username: "u", Password: "p"}},
 		"system CAs":        {BootstrapServer: []string{"a:1"}, SecurityProtocol: "SSL"},
-		"loopback http":     {BootstrapServer: []string{"a:1"}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &SASL{Mechanism: "OAUTHBEARER", OAuthTokenURL: "http://127.0.0.1:8180/t", OAuthClientID: "c", OAuthClientSecret: "s"}},
-		"http by name":      oauth(func(s *SASL) { s.OAuthTokenURL, s.OAuthAllowPlainHTTP = "http://id.example.com/t", true }),
-		"workload token":    oauth(func(s *SASL) { s.OAuthClientSecret, s.OAuthAssertionFile = "", "/var/run/token" }),
-		"token exchange":    oauth(func(s *SASL) { s.OAuthSubjectTokenFile = "/var/run/token" }),
+		"loopback http":     {BootstrapServer: []string{"a:1"}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "http://127.0.0.1:8180/t", ClientID: "c", ClientSecret: "s"}}},
+		"http by name":      oauth(func(s *SASL) { s.OAuth.TokenURL, s.OAuth.AllowPlainHTTP = "http://id.example.com/t", true }),
+		"workload token":    oauth(func(s *SASL) { s.OAuth.ClientSecret, s.OAuth.AssertionFile = "", "/var/run/token" }),
+		"token exchange":    oauth(func(s *SASL) { s.OAuth.SubjectTokenFile = "/var/run/token" }),
 		"region by name":    {BootstrapServer: []string{"b-1.c.kafka.eu-west-1.amazonaws.com:9098"}, SecurityProtocol: "SASL_SSL", SASL: &SASL{Mechanism: "aws_msk_iam"}},
 		"JAAS short":        saslSSL(SASL{Mechanism: "SCRAM-SHA-512", JAASConfig: `required username="u" password="p";`}),
 		"JAAS ticket cache": saslSSL(SASL{JAASConfig: `x.Krb5LoginModule required useTicketCache=true ticketCache="/tmp/cc";`}),
@@ -208,7 +209,7 @@ func TestWarnings(t *testing.T) {
 		{"check_hostname", "pose as a broker", withSSL(SSL{CheckHostname: &no})},
 		{"password in clear", "clear text", Settings{BootstrapServer: []string{"b:1"}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &SASL{Username: "u", Password: hidden}}},
 		{"on this machine", "", Settings{BootstrapServer: []string{"localhost:1"}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &SASL{Username: "u", Password: hidden}}},
-		{"plain http", "plain http", oauth(func(s *SASL) { s.OAuthTokenURL, s.OAuthAllowPlainHTTP = "http://id.example.com/t", true })},
+		{"plain http", "plain http", oauth(func(s *SASL) { s.OAuth.TokenURL, s.OAuth.AllowPlainHTTP = "http://id.example.com/t", true })},
 		{"fixed token", "expires", saslSSL(SASL{Mechanism: "OAUTHBEARER", OAuthToken: hidden})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -241,9 +242,9 @@ func TestCheckFiles(t *testing.T) {
 		{"certificate as key", "ssl_config.keyfile", "no private key", withSSL(SSL{CertFile: pair.cert, KeyFile: pair.cert})},
 		{"store", "ssl_config.truststore", "neither PEM", withSSL(SSL{Truststore: &Store{Type: "JKS", Location: junk}})},
 		{"inline store", "ssl_config.keystore", "base64", withSSL(SSL{Keystore: &Store{Type: "PKCS12", Content: "%%%"}})},
-		{"assertion", "sasl_config.oauth_assertion_file", "no such file", oauth(func(s *SASL) { s.OAuthClientSecret, s.OAuthAssertionFile = "", filepath.Join(dir, "no") })},
-		{"signing key", "sasl_config.oauth_keyfile", "no private key", oauth(func(s *SASL) { s.OAuthClientAuth, s.OAuthClientSecret, s.OAuthKeyFile = "private_key_jwt", "", junk })},
-		{"token CA", "sasl_config.oauth_cafile", "neither PEM", oauth(func(s *SASL) { s.OAuthCAFile = junk })},
+		{"assertion", "sasl_config.oauth_assertion_file", "no such file", oauth(func(s *SASL) { s.OAuth.ClientSecret, s.OAuth.AssertionFile = "", filepath.Join(dir, "no") })},
+		{"signing key", "sasl_config.oauth_keyfile", "no private key", oauth(func(s *SASL) { s.OAuth.ClientAuth, s.OAuth.ClientSecret, s.OAuth.KeyFile = "private_key_jwt", "", junk })},
+		{"token CA", "sasl_config.oauth_cafile", "neither PEM", oauth(func(s *SASL) { s.OAuth.CAFile = junk })},
 		{"keytab", "sasl_config.kerberos_keytab", "no such file", saslSSL(SASL{Mechanism: "GSSAPI", Username: "u@R", KerberosKeytab: filepath.Join(dir, "no"), KerberosConfig: junk})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -24,8 +24,8 @@ func (s *Settings) Warnings() []string {
 			out = append(out, "security_protocol SASL_PLAINTEXT with OAUTHBEARER sends the token in clear text; use SASL_SSL")
 		}
 	}
-	if s.SASL != nil && s.SASL.OAuthTokenURL != "" {
-		if u, err := url.Parse(s.SASL.OAuthTokenURL); err == nil && u.Scheme == "http" && !auth.Loopback(u.Host) {
+	if s.SASL != nil && s.SASL.OAuth.TokenURL != "" {
+		if u, err := url.Parse(s.SASL.OAuth.TokenURL); err == nil && u.Scheme == "http" && !auth.Loopback(u.Host) {
 			out = append(out, "sasl_config.oauth_token_url is plain http: the client secret and the token can be read on the way")
 		}
 	}

@@ -88,7 +88,7 @@ func scram(b *embedded.Broker, user string, password connector.Secret) kafka.Set
 }
 
 func (b *bench) token(edit func(*kafka.SASL)) kafka.Settings {
-	s := kafka.SASL{Mechanism: "OAUTHBEARER", OAuthTokenURL: b.issuer.TokenURL(), OAuthClientID: "exporter", OAuthClientSecret: hidden}
+	s := kafka.SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: b.issuer.TokenURL(), ClientID: "exporter", ClientSecret: hidden}}
 	if edit != nil {
 		edit(&s)
 	}
@@ -198,12 +198,12 @@ func TestSabotage(t *testing.T) {
 		{name: "a mechanism that is not offered", step: "mechanisms", advice: "SCRAM-SHA-256, SCRAM-SHA-512", s: kafka.Settings{BootstrapServer: []string{b.plainSASL.Addr()}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &kafka.SASL{Mechanism: "PLAIN", Username: "exporter", Password: hidden}}},
 		{name: "a wrong password", step: "authentication", advice: "correct username and password", s: scram(b.plainSASL, "exporter", "another-"+hidden)},
 		{name: "an unknown user", step: "authentication", advice: "correct username and password", s: scram(b.plainSASL, "nobody", hidden)},
-		{name: "no host of the token endpoint", step: "token-name", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuthTokenURL = "https://no-such-issuer.invalid/token" })},
-		{name: "a dead token endpoint", step: "token-tcp", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuthTokenURL = "http://" + free(t) + "/token" })},
-		{name: "an unencrypted token endpoint", step: "token-tls", advice: "does not speak TLS", s: b.token(func(s *kafka.SASL) { s.OAuthTokenURL = strings.Replace(b.issuer.TokenURL(), "http:", "https:", 1) })},
-		{name: "a wrong client secret", step: "token", advice: "oauth_client_secret", s: b.token(func(s *kafka.SASL) { s.OAuthClientSecret = "wrong-" + hidden })},
-		{name: "a wrong path of the token endpoint", step: "token", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuthTokenURL = realm + "/token" })},
-		{name: "a scope that does not exist", step: "token", advice: "oauth_scope", s: b.token(func(s *kafka.SASL) { s.OAuthScope = "no-such-scope" })},
+		{name: "no host of the token endpoint", step: "token-name", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuth.TokenURL = "https://no-such-issuer.invalid/token" })},
+		{name: "a dead token endpoint", step: "token-tcp", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuth.TokenURL = "http://" + free(t) + "/token" })},
+		{name: "an unencrypted token endpoint", step: "token-tls", advice: "does not speak TLS", s: b.token(func(s *kafka.SASL) { s.OAuth.TokenURL = strings.Replace(b.issuer.TokenURL(), "http:", "https:", 1) })},
+		{name: "a wrong client secret", step: "token", advice: "oauth_client_secret", s: b.token(func(s *kafka.SASL) { s.OAuth.ClientSecret = "wrong-" + hidden })},
+		{name: "a wrong path of the token endpoint", step: "token", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuth.TokenURL = realm + "/token" })},
+		{name: "a scope that does not exist", step: "token", advice: "oauth_scope", s: b.token(func(s *kafka.SASL) { s.OAuth.Scope = "no-such-scope" })},
 		{name: "an issuer in trouble", step: "token", advice: "in trouble", s: b.token(nil), faults: embedded.Faults{ServerError: true}},
 		{name: "a token that has ended", step: "claims", advice: "clock", s: b.token(nil), faults: embedded.Faults{Expired: true}},
 		{name: "a token of an unknown key", step: "claims", advice: "realm's keys", s: b.token(nil), faults: embedded.Faults{UnknownKey: true}},
