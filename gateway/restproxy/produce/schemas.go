@@ -68,12 +68,16 @@ func (h *Handler) encodePartV2(ctx context.Context, req *requestV2, key bool, da
 	if data == nil {
 		return nil, nil
 	}
-	schema, missing := &req.valueSchema, wire.Errorf(wire.CodeValueSchemaMissing, "Request includes values but does not include value schema")
+	schema := &req.valueSchema
 	if key {
-		schema, missing = &req.keySchema, wire.Errorf(wire.CodeKeySchemaMissing, "Request includes keys but does not include key schema")
+		schema = &req.keySchema
 	}
-	if schema.text == "" && schema.id == 0 {
-		return nil, missing
+	switch {
+	case schema.text != "" || schema.id != 0:
+	case key:
+		return nil, wire.Errorf(wire.CodeKeySchemaMissing, "Request includes keys but does not include key schema")
+	default:
+		return nil, wire.Errorf(wire.CodeValueSchemaMissing, "Request includes values but does not include value schema")
 	}
 	ref := SchemaRef{Topic: req.topic, Key: key, Type: typeOfFormat[req.format], ID: schema.id}
 	if schema.id == 0 {
