@@ -35,5 +35,5 @@ fuzz: ## each fuzz target for FUZZTIME
 examples: build ## every example loads
 	bin/headrace validate examples
 
-soak: build ## an hour (SOAK) of exports to three brokers that are killed, frozen and restarted
-	HEADRACE_SOAK=$(SOAK) go test -tags integration -count=1 -timeout 0 -v -run '^TestBrokerFaults$$' ./test
+soak: build ## an hour (SOAK) of exports, and of the producer alone, to brokers that are killed, frozen, restarted and changed
+	HEADRACE_SOAK=$(SOAK) go test -tags integration -count=1 -timeout 0 -v -p 1 -run '^(TestBrokerFaults|TestProducerFaults)$$' ./test ./connector/kafka/producer
