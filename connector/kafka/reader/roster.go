@@ -34,6 +34,7 @@ type Roster struct {
 	done   chan struct{}
 	asked  chan struct{} // closed when the broker knows of the process
 	closed bool
+	seen   sync.Once
 }
 
 // NewRoster returns the roster of a group. It needs no network.
@@ -64,6 +65,25 @@ func (x *Roster) Join(ctx context.Context, says string) {
 	select {
 	case <-x.asked:
 	case <-ctx.Done():
+		return
+	}
+	x.seen.Do(func() { x.await(ctx) })
+}
+
+// await returns when the broker counts the process, or perhaps another one,
+// as a member: from then on Members of any process waits for the rest.
+func (x *Roster) await(ctx context.Context) {
+	for {
+		if d, err := x.describe(ctx); err != nil || d.State != "Empty" && d.State != "Dead" {
+			return
+		}
+		timer := time.NewTimer(retryBackoff)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
 	}
 }
 
@@ -185,7 +205,7 @@ func (x *Roster) stay(ctx context.Context, m *membership) error {
 func (x *Roster) Members(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, rosterSettle)
 	defer cancel()
-	for empty := 0; ; {
+	for {
 		d, err := x.describe(ctx)
 		if err != nil {
 			return nil, err
@@ -201,10 +221,7 @@ func (x *Roster) Members(ctx context.Context) ([]string, error) {
 			slices.Sort(says)
 			return slices.Compact(says), nil
 		case "Empty", "Dead", "":
-			// Perhaps the first member is just about to come.
-			if empty++; empty > 1 {
-				return nil, nil
-			}
+			return nil, nil
 		}
 		timer := time.NewTimer(4 * retryBackoff)
 		select {
