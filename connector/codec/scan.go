@@ -3,9 +3,7 @@
 package codec
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
 
 	"github.com/headrace/headrace/connector"
@@ -152,38 +150,17 @@ func scanArray(b []byte, i, depth int) (int, error) {
 	}
 }
 
-// plainRun returns the first place at or after i that a plain character of a
-// string does not stand in: a quote, a backslash, a control character or the
-// end. It looks at eight bytes at a time.
-func plainRun(b []byte, i int) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for ; i+8 <= len(b); i += 8 {
-		v := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := v^(ones*'"'), v^(ones*'\\')
-		// The top bit of a byte is set where it is a quote, a backslash or below
-		// 0x20, and perhaps above the first such byte; bytes above 0x7f are left
-		// out by &^v.
-		if hit := ((quote - ones) | (slash - ones) | (v - ones*0x20)) &^ v & tops; hit != 0 {
-			return i + bits.TrailingZeros64(hit)>>3
-		}
-	}
-	for ; i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20; i++ {
-	}
-	return i
-}
-
 func scanString(b []byte, i int) (int, error) {
 	start := i
-	for i++; ; {
-		i = plainRun(b, i)
-		if i >= len(b) {
-			return i, invalid(start, "a string does not end")
-		}
+	for i++; i < len(b); {
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1, nil
 		case c < 0x20:
 			return i, invalid(i, "a control character in a string; write it as \\u00XX")
+		case c != '\\':
+			i++
+			continue
 		}
 		n := escapeLen(b[i:])
 		if n == 0 {
@@ -191,6 +168,7 @@ func scanString(b []byte, i int) (int, error) {
 		}
 		i += n
 	}
+	return i, invalid(start, "a string does not end")
 }
 
 // escapeLen is the length of the escape that b begins with, 0 if it is none.

@@ -1,5 +1,10 @@
 package codec
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // valid reports whether b is one JSON text nested at most MaxDepth deep; it
 // does not look at UTF-8. It is the fast half of Check, which asks the slow
 // scanner what is wrong when valid says no: every record of a pipeline passes
@@ -65,7 +70,12 @@ func objectEnd(b []byte, i, depth int) int {
 		if i = blanks(b, i); i >= len(b) || b[i] != ':' {
 			return -1
 		}
-		if i = valueEnd(b, blanks(b, i+1), depth); i < 0 {
+		if i = blanks(b, i+1); i < len(b) && b[i] == '"' {
+			i = closing(b, i+1)
+		} else {
+			i = valueEnd(b, i, depth)
+		}
+		if i < 0 {
 			return -1
 		}
 		if i = blanks(b, i); i >= len(b) {
@@ -119,21 +129,50 @@ const (
 	digit
 )
 
-// closing returns the place behind the string whose text begins at i.
+// closing returns the place behind the string whose text begins at i. It looks
+// at eight bytes at a time.
 func closing(b []byte, i int) int {
-	for {
-		if i = plainRun(b, i); i >= len(b) {
-			return -1
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for i <= len(b)-8 {
+		v := binary.LittleEndian.Uint64(b[i : i+8])
+		// The top bit of a byte is set where it is a quote, a backslash or below
+		// 0x20, and perhaps above the first such byte; bytes above 0x7f are left
+		// out by &^v.
+		quote, slash := v^(ones*'"'), v^(ones*'\\')
+		hit := ((quote - ones) | (slash - ones) | (v - ones*0x20)) &^ v & tops
+		if hit == 0 {
+			i += 8
+			continue
 		}
+		i += bits.TrailingZeros64(hit) >> 3
 		if b[i] == '"' {
 			return i + 1
 		}
-		n := escapeLen(b[i:])
-		if b[i] != '\\' || n == 0 {
+		if i = escapeEnd(b, i); i < 0 {
 			return -1
 		}
-		i += n
 	}
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\' || c < 0x20:
+			if i = escapeEnd(b, i); i < 0 {
+				return -1
+			}
+		default:
+			i++
+		}
+	}
+	return -1
+}
+
+// escapeEnd returns the place behind the escape that begins at i.
+func escapeEnd(b []byte, i int) int {
+	if n := escapeLen(b[i:]); b[i] == '\\' && n > 0 {
+		return i + n
+	}
+	return -1
 }
 
 // number returns the place behind the number that begins at i.
