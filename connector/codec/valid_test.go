@@ -60,3 +60,17 @@ func FuzzValid(f *testing.F) {
 		})
 	})
 }
+
+// Strings are checked eight bytes at a time: every byte at every place of them.
+func TestValidStrings(t *testing.T) {
+	for c := range 256 {
+		for before := range 10 {
+			for _, after := range []string{"", "\"", "n", "u00e4", "12345678", "\x7f\xff1234567"} {
+				b := []byte(`"` + strings.Repeat("x", before) + string([]byte{byte(c)}) + after + `"`)
+				if want := json.Valid(b); valid(b) != want {
+					t.Errorf("valid says %t, encoding/json %t, for %q", !want, want, b)
+				}
+			}
+		}
+	}
+}
