@@ -118,6 +118,9 @@ func run(ctx context.Context) error {
 		}
 	}
 	printTargets(os.Stdout, targets(all))
+	if *quick {
+		fmt.Println("\nA -quick run shows that everything works. Its numbers are those of starting up.")
+	}
 	if err := b.printBinary(os.Stdout); err != nil {
 		return err
 	}
