@@ -20,7 +20,7 @@ type compressor struct {
 	raw  []byte // records before compression
 	gzip *gzip.Writer
 	zstd *zstd.Encoder
-	fast lz4.Compressor
+	fast *lz4Table
 	high *lz4.CompressorHC
 }
 
@@ -109,7 +109,10 @@ func (z *compressor) lz4(dst []byte) ([]byte, error) {
 
 func (z *compressor) block(src, dst []byte) (int, error) {
 	if z.level == sarama.CompressionLevelDefault {
-		return z.fast.CompressBlock(src, dst)
+		if z.fast == nil {
+			z.fast = new(lz4Table)
+		}
+		return z.fast.compress(dst, src), nil
 	}
 	if z.high == nil {
 		// lz4's levels 1 to 9 are search depths of 2^9 to 2^17.

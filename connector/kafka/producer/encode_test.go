@@ -141,3 +141,27 @@ func TestSizeIsABound(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLZ4 reads what our compressor makes of any bytes with the library's
+// reader; the bytes are repeated, for matches of every length and distance.
+func FuzzLZ4(f *testing.F) {
+	f.Add([]byte("abcdabcdabcdabcd"), uint16(3), uint16(7))
+	f.Add([]byte{0}, uint16(40000), uint16(0))
+	f.Add(bytes.Repeat([]byte("0123456789abcdef!"), 50), uint16(2), uint16(300))
+	f.Fuzz(func(t *testing.T, seed []byte, times, cut uint16) {
+		raw := append([]byte(nil), seed...)
+		for k := 0; k < int(times%64) && len(raw) < 4*lz4Block; k++ {
+			raw = append(raw, raw[min(int(cut), len(raw)):]...)
+			raw = append(raw, seed[:min(k, len(seed))]...)
+		}
+		z := compressor{codec: sarama.CompressionLZ4, level: sarama.CompressionLevelDefault, raw: raw}
+		out, err := z.lz4(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back bytes.Buffer
+		if _, err := back.ReadFrom(lz4.NewReader(bytes.NewReader(out))); err != nil || !bytes.Equal(back.Bytes(), raw) {
+			t.Fatalf("%d bytes back, want %d (%v)", back.Len(), len(raw), err)
+		}
+	})
+}
