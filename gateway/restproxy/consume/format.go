@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
@@ -53,6 +54,7 @@ type payloads struct {
 	ctx     context.Context
 	format  string
 	decoder Decoder
+	away    error // why the decoder could not say anything: a later try may
 }
 
 // append adds the JSON of data, or says why that cannot be.
@@ -78,6 +80,9 @@ func (p *payloads) append(o, data []byte) ([]byte, string) {
 	default:
 		text, err := p.decoder.Decode(p.ctx, data)
 		if err != nil {
+			if connector.KindOf(err).Retriable() {
+				p.away = err
+			}
 			return o, err.Error()
 		}
 		return append(o, text...), ""

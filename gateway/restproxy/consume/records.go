@@ -63,15 +63,41 @@ func (h *Handler) records(w http.ResponseWriter, r *http.Request, in *instance) 
 	p := &payloads{ctx: r.Context(), format: in.format, decoder: h.cfg.Decoder}
 	out := &writer{w: w, buf: append(make([]byte, 0, 2*writeAt), '[')}
 	for i := range records {
+		before := len(out.buf)
 		if i > 0 {
 			out.buf = append(out.buf, ',')
 		}
 		out.buf = appendRecordV2(out.buf, p, &records[i], metadata)
+		if p.away != nil {
+			in.rewind(records[i:])
+			if i == 0 {
+				w.Header().Del("Content-Type") // the error has its own
+				return nil, wire.Errorf(wire.CodeSerialization, "Error deserializing key/value for partition: %s", p.away)
+			}
+			out.buf = out.buf[:before]
+			break
+		}
 		out.flush(false)
 	}
 	out.buf = append(out.buf, ']')
 	out.flush(true)
 	return answered{}, nil
+}
+
+// rewind makes the next read begin with the records that were not answered,
+// because what reads them was away.
+func (in *instance) rewind(records []reader.Record) {
+	first := map[reader.TP]int64{}
+	for i := range records {
+		tp := reader.TP{Topic: records[i].Topic, Partition: records[i].Partition}
+		if at, ok := first[tp]; !ok || records[i].Offset < at {
+			first[tp] = records[i].Offset
+		}
+	}
+	for tp, at := range first {
+		// A partition that was taken away meanwhile is its new reader's.
+		_ = in.consumer.Seek(map[reader.TP]int64{tp: at})
+	}
 }
 
 func appendRecordV2(o []byte, p *payloads, rec *reader.Record, metadata bool) []byte {

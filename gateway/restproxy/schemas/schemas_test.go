@@ -194,6 +194,44 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// While the registry is away a consumer gets an error and keeps its position.
+func TestConsumerWaitsForTheRegistry(t *testing.T) {
+	p := seeded(t)
+	const typeV2 = "application/vnd.kafka.v2+json"
+	// Written as bytes, so that nothing knows the schema before the read.
+	p.call("POST", "/topics/t", v2("binary"), `{"records":[{"value":"AAAAAAECAA=="},{"value":"AAAAAAIEAA=="}]}`)
+	p.call("POST", "/consumers/g", typeV2, `{"name":"i","format":"avro","auto.offset.reset":"earliest"}`)
+	p.call("POST", "/consumers/g/instances/i/assignments", typeV2, `{"partitions":[{"topic":"t","partition":0}]}`)
+	p.call("POST", "/consumers/g/instances/i/positions/beginning", typeV2, `{"partitions":[{"topic":"t","partition":0}]}`)
+	read := func() (int, string) {
+		return p.call("GET", "/consumers/g/instances/i/records?timeout=2000", v2("avro"), "")
+	}
+	away := func(path string) {
+		p.registry.ClearInterceptors()
+		p.registry.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasPrefix(r.URL.Path, path) {
+				return false
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		})
+	}
+	away("/")
+	if status, body := read(); status != 408 || !strings.HasPrefix(body, `{"error_code":40801,`) {
+		t.Errorf("away: %d %s", status, body)
+	}
+	away("/schemas/ids/2")
+	first := `[{"topic":"t","key":null,"value":{"id":1,"nick":null},"partition":0,"offset":0}]`
+	if status, body := read(); status != 200 || body != first {
+		t.Errorf("the second schema away: %d %s", status, body)
+	}
+	p.registry.ClearInterceptors()
+	second := `[{"topic":"t","key":null,"value":{"id":2,"nick":null},"partition":0,"offset":1}]`
+	if status, body := read(); status != 200 || body != second {
+		t.Errorf("back again: %d %s", status, body)
+	}
+}
+
 // BenchmarkProduceAvroV2 is a request of 500 records over HTTP to a broker in
 // this process, records a second as the result.
 func BenchmarkProduceAvroV2(b *testing.B) {
