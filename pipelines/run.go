@@ -39,9 +39,20 @@ func (d *Definition) Run(ctx context.Context, env Env) error {
 	}
 	err = errors.Join(err, r.closeExporters())
 	if err == nil && failed > 0 {
-		err = connector.Errorf(connector.Unknown, "%d records failed", failed)
+		err = r.failure(failed)
 	}
 	return err
+}
+
+// failure is the error of a run whose source did not mind that records failed:
+// it reads them again in the next run.
+func (r *run) failure(n int64) error {
+	for _, b := range r.def.Blocks {
+		if e := r.exporters[b]; e != nil && e.Failure() != nil {
+			return connector.Errorf(connector.KindOf(e.Failure()), "%d records failed: %w", n, e.Failure())
+		}
+	}
+	return connector.Errorf(connector.Unknown, "%d records failed", n)
 }
 
 // run is one execution of a definition.

@@ -38,8 +38,8 @@ type Exporter struct {
 	timer   *time.Timer
 	closed  bool
 
-	dead   sync.Mutex  // orders writes to the dead letters
-	warned atomic.Bool // a failure was logged; the counts tell the rest
+	dead  sync.Mutex                    // orders writes to the dead letters
+	first atomic.Pointer[DeliveryError] // failure, which is logged; the counts tell the rest
 }
 
 // New returns an Exporter that owns sink and cfg.DeadLetter.

@@ -89,7 +89,7 @@ func (s *segment) release() {
 // failed acknowledges a record that nobody has. The first one is logged; the
 // counts and the giver's own report tell the rest.
 func (e *Exporter) failed(m *connector.Message, r connector.Result) {
-	if e.warned.CompareAndSwap(false, true) {
+	if e.first.Load() == nil && e.first.CompareAndSwap(nil, &DeliveryError{Block: e.cfg.Origin.Block, Err: r.Err}) {
 		e.log.Error("a record failed; further ones are only counted",
 			"block", e.cfg.Origin.Block, "kind", connector.KindOf(r.Err).String(), "error", r.Err)
 	}
@@ -98,6 +98,15 @@ func (e *Exporter) failed(m *connector.Message, r connector.Result) {
 	}
 	r.Outcome = connector.Failed
 	m.Finish(r)
+}
+
+// Failure is why the first record failed that nobody has, nil while there is
+// none.
+func (e *Exporter) Failure() error {
+	if first := e.first.Load(); first != nil {
+		return first
+	}
+	return nil
 }
 
 // flight counts segments on their way and lets one wait for none.
