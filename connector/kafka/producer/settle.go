@@ -1,13 +1,10 @@
 package producer
 
 import (
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/IBM/sarama"
 
-	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
 )
 
@@ -216,71 +213,6 @@ func (p *partition) resequence(out []*batch) []*batch {
 	return out
 }
 
-// split takes a batch apart in which the broker refused something, so that one
-// bad record spares its neighbours. Named records fail; without names the
-// batch is halved until the bad one is alone.
-func (p *partition) split(b *batch, kept, out []*batch) (_, _ []*batch) {
-	err := b.refusal
-	if b.n == 1 || b.ambiguous || len(b.bad) >= b.n {
-		b.failure = fmt.Errorf("write to %s: %w", p.t.name, refusalOf(err))
-		b.done = true
-		return kept, b.ended(out)
-	}
-	if errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) {
-		p.limit = max(min(p.limit, b.bytes/2), 1024)
-	}
-	if len(b.bad) == 0 {
-		left, right := p.t.p.pools.batch(), p.t.p.pools.batch()
-		b.scatter(&p.t.p.pools, func(i int) *batch {
-			if i < b.n/2 {
-				return left
-			}
-			return right
-		})
-		b.reported, b.done = true, true
-		p.retire(b)
-		return append(kept, left, right), out
-	}
-	good, bad := p.t.p.pools.batch(), p.t.p.pools.batch()
-	named := make(map[int]bool, len(b.bad))
-	for _, r := range b.bad {
-		named[int(r.BatchIndex)] = true
-	}
-	b.scatter(&p.t.p.pools, func(i int) *batch {
-		if named[i] {
-			return bad
-		}
-		return good
-	})
-	b.reported, b.done = true, true
-	p.retire(b)
-	if bad.n > 0 {
-		bad.failure = fmt.Errorf("write to %s: %w", p.t.name, refusalOf(err))
-		bad.done = true
-		out = bad.ended(out)
-	}
-	if good.n > 0 {
-		kept = append(kept, good)
-	}
-	return kept, out
-}
-
-func (p *partition) retire(b *batch) { p.t.p.pools.putBatch(b) }
-
-// scatter copies the records of b into the batches that to names.
-func (b *batch) scatter(pools *pools, to func(i int) *batch) {
-	i := 0
-	for _, s := range b.spans {
-		for ; i < s.end; i++ {
-			into, r := to(i), &b.slab.recs[i]
-			into.created = b.created
-			into.full = true
-			into.lastErr = b.lastErr
-			into.add(pools, s.w, r.index, r.m, r.ms, recordSize(r.m))
-		}
-	}
-}
-
 // trim drops finished batches at the front, which moves the window on.
 func (p *partition) trim() {
 	if p.draining {
@@ -297,133 +229,4 @@ func (p *partition) trim() {
 	clear(p.pending[rest:])
 	p.pending = p.pending[:rest]
 	p.next = max(0, p.next-n)
-}
-
-// expire gives up batches that are older than the delivery timeout. One that is
-// in flight keeps its place until it is answered: the ones behind it must not
-// be sent in its stead before that.
-func (p *partition) expire(now int64) {
-	timeout := p.t.p.cfg.DeliveryTimeout
-	var out []*batch
-	p.mu.Lock()
-	gone := false
-	for _, b := range p.pending {
-		if b.created > now-int64(timeout) {
-			break
-		}
-		if b.done || b.reported || b.request != nil && !b.request.encoded.Load() {
-			continue
-		}
-		gone = gone || !b.inflight
-		out = p.give(b, expired(p.t.name, timeout, b.lastErr), out)
-	}
-	if gone {
-		p.draining = true
-		if p.inflight == 0 {
-			out = p.settle(now, out)
-		}
-	}
-	p.trim()
-	p.ready()
-	p.mu.Unlock()
-	p.t.p.report(p, out)
-}
-
-// give ends b with err, or as stored when that is known.
-func (p *partition) give(b *batch, err error, out []*batch) []*batch {
-	b.full = true
-	if p.stored(b) {
-		p.deliver(b, -1, 0)
-	} else {
-		b.failure = err
-		b.done = !b.inflight
-	}
-	return b.ended(out)
-}
-
-// drop fails what is not in flight; kill also marks the partition as closed and
-// fails what is in flight.
-func (p *partition) drop(err error) { p.end(err, false) }
-
-func (p *partition) kill(err error) { p.end(err, true) }
-
-func (p *partition) end(err error, all bool) {
-	var out []*batch
-	p.mu.Lock()
-	if all {
-		p.dead = err
-	}
-	for _, b := range p.pending {
-		if b.done || b.reported || b.inflight && !all || b.request != nil && !b.request.encoded.Load() {
-			continue
-		}
-		out = p.give(b, err, out)
-	}
-	p.draining = true
-	if p.inflight == 0 {
-		out = p.settle(p.t.p.clock(), out)
-	}
-	p.ready()
-	p.mu.Unlock()
-	p.t.p.report(p, out)
-}
-
-func expired(topic string, after time.Duration, last error) error {
-	if last == nil {
-		return connector.Errorf(connector.Unavailable, "write to %s: not delivered within %s", topic, after)
-	}
-	return connector.Errorf(connector.Unavailable, "write to %s: not delivered within %s; last error: %w", topic, after, last)
-}
-
-// report tells the writers what became of their records and takes the batches
-// back. It runs without locks.
-func (p *Producer) report(part *partition, out []*batch) {
-	for _, b := range out {
-		if b.failure != nil && p.txn != nil {
-			p.txn.taint(b.failure)
-		}
-		p.memory.release(b.cost)
-		p.metrics.finished(b)
-		i := 0
-		for _, s := range b.spans {
-			n := s.end - i
-			for ; i < s.end; i++ {
-				from := &b.slab.recs[i]
-				r := &s.w.results[from.index]
-				if b.failure != nil {
-					*r = connector.Result{Offset: -1, Outcome: connector.Failed, Err: b.failure}
-					continue
-				}
-				r.Partition = part.id
-				r.Offset, r.Timestamp = -1, b.logTime
-				if b.offset >= 0 {
-					r.Offset = b.offset + int64(i)
-				}
-				if b.logTime == 0 {
-					r.Timestamp = from.ms
-				}
-			}
-			s.w.finish(n)
-		}
-		part.recycle(b)
-	}
-}
-
-// recycle takes back a reported batch, unless it is still in flight.
-func (p *partition) recycle(b *batch) {
-	p.mu.Lock()
-	free := b.done && !b.inflight && !p.holds(b)
-	p.mu.Unlock()
-	if free {
-		p.t.p.pools.putBatch(b)
-	}
-}
-
-func (p *partition) holds(b *batch) bool {
-	for _, q := range p.pending {
-		if q == b {
-			return true
-		}
-	}
-	return false
 }

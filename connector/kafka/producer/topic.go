@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/IBM/sarama"
 
@@ -31,21 +30,6 @@ type topic struct {
 	id      sarama.Uuid
 	gone    bool  // forgotten; another topic has its name now
 	dead    error // the producer is closed
-}
-
-// parked is a record that waits for metadata.
-type parked struct {
-	w     *write
-	m     *connector.Message
-	index int32
-	size  int
-	ms    int64
-	at    int64
-}
-
-func (k parked) fail(err error) {
-	k.w.p.memory.release(int64(k.size) + recordOverhead)
-	k.w.fail(k.index, err)
 }
 
 func newTopic(p *Producer, name string) *topic {
@@ -90,44 +74,6 @@ func (t *topic) rotate(at int32, parts []*partition) {
 		next = (next + 1) % int32(len(parts))
 	}
 	t.sticky.CompareAndSwap(at, next)
-}
-
-// park keeps a record for a partition that may have been added, and asks for
-// metadata.
-func (t *topic) park(k parked) {
-	t.mu.Lock()
-	err := t.dead
-	if err == nil {
-		t.waiting = append(t.waiting, k)
-	}
-	t.mu.Unlock()
-	if err != nil {
-		k.fail(err)
-		return
-	}
-	t.p.control.want(t)
-}
-
-// parkAll keeps records of a topic that is not known yet. It returns false
-// when it became known meanwhile, and the error when the producer is closed.
-func (t *topic) parkAll(ks []parked) (parked bool, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.parts() != nil {
-		return false, nil
-	}
-	if t.gone {
-		return false, nil
-	}
-	if t.dead != nil {
-		return false, t.dead
-	}
-	t.waiting = append(t.waiting, ks...)
-	if t.asked == 0 {
-		t.asked = max(t.p.clock(), 1)
-		t.p.control.want(t)
-	}
-	return true, nil
 }
 
 // update takes what the cluster says about the topic. again says that it must
@@ -207,38 +153,6 @@ func (t *topic) resolve(meta *sarama.TopicMetadata) (again bool) {
 	return again
 }
 
-// unpark appends the waiting records and returns those that cannot be stored.
-func (t *topic) unpark(parts []*partition) (failed []refusedRecord) {
-	waiting := t.waiting
-	t.waiting = nil
-	n := int32(len(parts))
-	for _, k := range waiting {
-		d, err := t.choose(k.m, n)
-		if err == nil && d >= n {
-			err = connector.Errorf(connector.NotFound, "write to %s: there is no partition %d, the topic has %d", t.name, d, n)
-		}
-		if err != nil {
-			failed = append(failed, refusedRecord{k, err})
-			continue
-		}
-		if d == ChooseSticky {
-			if d = t.sticky.Load(); d < 0 || d >= n {
-				t.rotate(d, parts)
-				d = t.sticky.Load()
-			}
-		}
-		if parts[d].appendParked(k) {
-			t.rotate(d, parts)
-		}
-	}
-	return failed
-}
-
-type refusedRecord struct {
-	parked
-	err error
-}
-
 // drop fails all records of the topic that are not in flight. A topic that never
 // was known is forgotten; the partitions of a known one keep their sequences.
 func (t *topic) drop(err error) {
@@ -287,33 +201,4 @@ func (t *topic) expire(now int64) {
 	for _, k := range late {
 		k.fail(expired(t.name, t.p.cfg.DeliveryTimeout, last))
 	}
-}
-
-// missing remembers the topics that were waited for in vain, so that the
-// records behind the first ones do not wait as long again. The zero value is
-// ready.
-type missing struct {
-	mu sync.Mutex
-	at map[string]int64 // clock of the verdict
-}
-
-const (
-	missingFor  = int64(time.Minute)
-	mostMissing = 1000
-)
-
-func (m *missing) note(name string, now int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.at == nil || len(m.at) >= mostMissing {
-		m.at = make(map[string]int64)
-	}
-	m.at[name] = now
-}
-
-func (m *missing) lately(name string, now int64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	at, ok := m.at[name]
-	return ok && now-at < missingFor
 }
