@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/headrace/headrace/auth/httpclient"
 	"github.com/headrace/headrace/connector/kafka"
 )
 
@@ -46,6 +47,39 @@ func (p *Project) Connections() []Connection {
 			for _, t := range topics {
 				all[i].use(t)
 			}
+		}
+	}
+	return all
+}
+
+// RegistryUse is a Schema Registry that a project reaches.
+type RegistryUse struct {
+	Name     string // schema_registry, or that of the first block that names it
+	UsedBy   []string
+	Settings httpclient.Settings
+}
+
+// Registries lists the Schema Registry of the project file and those that
+// exporter blocks name themselves; the same settings are one.
+func (p *Project) Registries() []RegistryUse {
+	var all []RegistryUse
+	if !p.Registry.IsZero() {
+		all = append(all, RegistryUse{Name: "schema_registry", Settings: p.Registry.Settings})
+	}
+	for _, d := range p.Pipelines {
+		for _, b := range d.Blocks {
+			k, ok := b.part.(*kafkaExporter)
+			if !ok || !k.cfg.Sink.Enabled() || k.cfg.Sink.Registry == nil {
+				continue
+			}
+			name := fmt.Sprintf("%s/%s", d.Name, b.Name)
+			s := k.cfg.Sink.Registry.Settings
+			i := slices.IndexFunc(all, func(r RegistryUse) bool { return reflect.DeepEqual(r.Settings, s) })
+			if i < 0 {
+				all = append(all, RegistryUse{Name: "schema_registry of " + name, Settings: s})
+				i = len(all) - 1
+			}
+			all[i].UsedBy = append(all[i].UsedBy, name)
 		}
 	}
 	return all

@@ -64,8 +64,8 @@ func doctorTargets(p *pipelines.Project) []doctor.Target {
 		}
 		out = append(out, t)
 	}
-	if !p.Registry.IsZero() {
-		out = append(out, doctor.Target{Name: "schema_registry", HTTP: &p.Registry.Settings})
+	for _, r := range p.Registries() {
+		out = append(out, doctor.Target{Name: r.Name, UsedBy: r.UsedBy, HTTP: &r.Settings})
 	}
 	return out
 }
