@@ -28,6 +28,7 @@ type Schema struct {
 	Text     string `mapstructure:"text" doc:"the schema itself, registered under the subject when it is not there"`
 	File     string `mapstructure:"file" doc:"file with the schema itself"`
 	Message  string `mapstructure:"message" doc:"full name of the Protobuf message to write; default the schema's first"`
+	Plain    bool   `mapstructure:"plain_json" doc:"Avro of JSON as other programs write it: union values without their branch, absent fields by their defaults"`
 	Register *bool  `mapstructure:"register" doc:"register a text or file that the subject lacks; default true"`
 }
 
@@ -75,6 +76,8 @@ func (s *Schema) fault(kind string) string {
 		return "subject and subject_name_strategy exclude each other; keep one"
 	case s.Message != "" && kind != registry.Protobuf:
 		return "message is for the format protobuf"
+	case s.Plain && kind != registry.Avro:
+		return "plain_json is for the format avro"
 	case ways == 0 && (s.Strategy == registry.RecordName || s.Strategy == registry.TopicRecordName), s.Version != 0 && s.Subject == "" && s.Strategy != "" && s.Strategy != registry.TopicName:
 		return "subject_name_strategy " + s.Strategy + " needs id, text or file: the record's name is in the schema"
 	default:
@@ -133,5 +136,5 @@ func reason(err error) string {
 // ref is what the registry is asked for, for a topic.
 func (s *Schema) ref(topic string, key bool, kind string) registry.Ref {
 	return registry.Ref{Topic: topic, Key: key, Type: kind, Subject: s.Subject, Strategy: s.Strategy, ID: s.ID, Version: s.Version,
-		Text: s.Text, Message: s.Message, LookupOnly: s.Register != nil && !*s.Register}
+		Text: s.Text, Message: s.Message, Plain: s.Plain, LookupOnly: s.Register != nil && !*s.Register}
 }

@@ -116,6 +116,9 @@ func TestFormats(t *testing.T) {
 	}{
 		{"avro, latest", `value_format: avro`, `{"id":1}` + "\n" + `{"id":2}`, sr.Schema{Schema: user},
 			[]string{`""="\x00\x00\x00\x00\x01\x02"`, `""="\x00\x00\x00\x00\x01\x04"`}},
+		{"avro of plain JSON", `value_format: avro, value_schema: {plain_json: true}`, `{"a":"x"}` + "\n" + `{}`,
+			sr.Schema{Schema: `{"type":"record","name":"R","fields":[{"name":"a","type":["null","string"]}]}`},
+			[]string{`""="\x00\x00\x00\x00\x01\x02\x02x"`, `""="\x00\x00\x00\x00\x01\x00"`}},
 		{"avro, with a tombstone", `value_format: avro`, `{"data":null,"metadata":{"key":"k"}}`, sr.Schema{Schema: user}, []string{`"k"=""`}},
 		{"protobuf, a text", `value_format: protobuf, value_schema: {text: 'syntax = "proto3"; message M { bool b = 1; }'}`, `{"b":true}`,
 			sr.Schema{}, []string{`""="\x00\x00\x00\x00\x01\x00\b\x01"`}},
@@ -231,6 +234,7 @@ func TestBadKeys(t *testing.T) {
 		{"subject and strategy", `value_format: avro, value_schema: {subject: a, subject_name_strategy: TOPIC_NAME}`, "exclude each other"},
 		{"strategy without schema", `value_format: avro, value_schema: {subject_name_strategy: RECORD_NAME}`, "needs id, text or file"},
 		{"message", `value_format: avro, value_schema: {message: M}`, "message is for the format protobuf"},
+		{"plain JSON", `value_format: jsonschema, value_schema: {plain_json: true}`, "plain_json is for the format avro"},
 		{"negative", `key_format: avro, key_schema: {id: -1}`, "must be more than 0"},
 		{"no file", `value_format: avro, value_schema: {file: no.avsc}`, "file cannot be read: it does not exist"},
 		{"url", `value_format: avro, schema_registry: {url: "localhost"}`, "is not an address"},

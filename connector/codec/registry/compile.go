@@ -35,6 +35,11 @@ type message struct {
 func (m message) Encode(dst, value []byte) ([]byte, error) { return m.written.Encode(dst, value) }
 func (m message) Name() string                             { return m.written.Name() }
 
+// plainAvro is an Avro schema that reads plain JSON.
+type plainAvro struct{ *avro.Schema }
+
+func (p plainAvro) Encode(dst, value []byte) ([]byte, error) { return p.EncodePlain(dst, value) }
+
 // Limits of a schema's references.
 const (
 	maxReferences = 200

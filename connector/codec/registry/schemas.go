@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/codec/registry/avro"
 )
 
 // The strategies that name the subject of a schema, in the words of the Kafka
@@ -32,6 +33,9 @@ type Ref struct {
 	Message  string // the Protobuf message to write; "" is the first of the schema
 	// LookupOnly does not register a Text that the subject lacks.
 	LookupOnly bool
+	// Plain takes JSON as other programs write it for Avro; see
+	// avro.Schema.EncodePlain.
+	Plain bool
 }
 
 // Used is the schema that bytes were written with.
@@ -204,6 +208,9 @@ func (s *Schemas) find(ctx context.Context, ref Ref) (*resolved, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if a, ok := r.codec.(*avro.Schema); ok && ref.Plain {
+		r.codec = plainAvro{a}
 	}
 	s.refs.put(ref, r, r.weight+len(ref.Text), ttl)
 	return r, nil

@@ -259,7 +259,7 @@ func TestBounds(t *testing.T) {
 		t.Errorf("deep: %.80v", err)
 	}
 	// each level is read again from each level above
-	wide := strings.Repeat(`{"b":{"L":`, 90) + `{"b":null,"a":1` + strings.Repeat(" ", 2<<20) + "}" + strings.Repeat(`},"a":1}`, 90)
+	wide := strings.Repeat(`{"b":{"L":`, 90) + `{"b":null,"a":1` + strings.Repeat(" ", 200<<10) + "}" + strings.Repeat(`},"a":1}`, 90)
 	if _, err := list.Encode(nil, []byte(wide)); err == nil || !strings.HasSuffix(err.Error(), "not in the schema's order") {
 		t.Errorf("wide: %.80v", err)
 	}

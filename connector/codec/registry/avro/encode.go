@@ -20,15 +20,18 @@ type encoder struct {
 	spans []int // where the fields of records that are out of order begin
 	names []byte
 	spare int // bytes that may still be read twice
+	plain bool
 }
 
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // Encode appends the binary of a value in the Avro JSON encoding to dst. An
 // error is of kind Invalid, names the JSON path and comes with dst as it was.
-func (s *Schema) Encode(dst, value []byte) ([]byte, error) {
+func (s *Schema) Encode(dst, value []byte) ([]byte, error) { return s.encode(dst, value, false) }
+
+func (s *Schema) encode(dst, value []byte, plain bool) ([]byte, error) {
 	e := encoders.Get().(*encoder)
-	e.in, e.pos, e.out = value, 0, dst
+	e.in, e.pos, e.out, e.plain = value, 0, dst, plain
 	e.spare = 1<<20 + 16*len(value)
 	f := e.value(s.root, 0)
 	if f == nil {
@@ -84,6 +87,9 @@ func (e *encoder) value(n *node, depth int) *fault {
 	case kindMap:
 		return e.object(n, c, depth)
 	default:
+		if e.plain {
+			return e.plainUnion(n, c, depth)
+		}
 		return e.union(n, c, depth)
 	}
 }

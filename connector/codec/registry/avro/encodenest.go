@@ -27,10 +27,7 @@ func (e *encoder) record(n *node, c byte, depth int) *fault {
 	e.pos++
 	if e.next() == '}' {
 		e.pos++
-		if len(n.fields) > 0 {
-			return missing(n, 0)
-		}
-		return nil
+		return e.absent(n, 0)
 	}
 	for i := 0; ; i++ {
 		before := e.pos
@@ -50,12 +47,21 @@ func (e *encoder) record(n *node, c byte, depth int) *fault {
 		switch {
 		case f != nil:
 			return f
-		case !more && i+1 < len(n.fields):
-			return missing(n, i+1)
 		case !more:
-			return nil
+			return e.absent(n, i+1)
 		}
 	}
+}
+
+// absent ends a record that has no fields from number i on.
+func (e *encoder) absent(n *node, i int) *fault {
+	for ; i < len(n.fields); i++ {
+		if !e.plain || !n.fields[i].hasFallback {
+			return missing(n, i)
+		}
+		e.out = append(e.out, n.fields[i].fallback...)
+	}
+	return nil
 }
 
 func missing(n *node, i int) *fault {
@@ -100,6 +106,10 @@ func (e *encoder) reorder(n *node, first, depth int) *fault {
 	end := e.pos
 	for i := first; i < len(n.fields); i++ {
 		at := e.spans[base+i]
+		if at < 0 && e.plain && n.fields[i].hasFallback {
+			e.out = append(e.out, n.fields[i].fallback...)
+			continue
+		}
 		if at < 0 {
 			return missing(n, i)
 		}

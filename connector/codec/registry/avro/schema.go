@@ -73,6 +73,9 @@ type field struct {
 	name string
 	head []byte // `"name":` as JSON
 	node *node
+
+	fallback    []byte // of EncodePlain, when hasFallback
+	hasFallback bool
 }
 
 type label struct {
@@ -124,7 +127,11 @@ func (c *compiler) parse(cache *avro.SchemaCache, text string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.compile(schema.Canonical(), 0)
+	n, err := c.compile(schema.Canonical(), 0)
+	if err == nil {
+		n.fallbacks(schema.Root(), 0)
+	}
+	return n, err
 }
 
 type canonical struct {
