@@ -190,7 +190,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"bytes behind", `"boolean"`, "0101", "$: 1 bytes follow"},
 		{"branch", `{"type":"record","name":"R","fields":[{"name":"u","type":["null","int"]}]}`, "04", "$.u: the union has no branch"},
 		{"symbol", `{"type":"array","items":{"type":"enum","name":"E","symbols":["A"]}}`, "0202", "$[0]: enum E has no symbol"},
-		{"a billion nulls", `{"type":"array","items":"null"}`, "80a8d6b907", "$["},
+		{"a billion records of no bytes", `{"type":"array","items":{"type":"record","name":"R","fields":[{"name":"` + strings.Repeat("n", 1000) + `","type":"null"}]}}`, "80a8d6b907", "$["},
 		{"smallest block count", `{"type":"array","items":"null"}`, "ffffffffffffffffff01", "$: a length is negative"},
 		{"a record of itself", `{"type":"record","name":"R","fields":[{"name":"r","type":{"type":"array","items":"R"}}]}`, strings.Repeat("02", 1000), "$.r[0].r[0]"},
 	} {

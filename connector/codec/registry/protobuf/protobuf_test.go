@@ -198,12 +198,12 @@ func TestBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := append([]byte{0}, strings.Repeat("\x0a\x00", 100_000)...)
+	data := append([]byte{0}, strings.Repeat("\x0a\x00", 5000)...)
 	if _, err := s.Decode(nil, data); err == nil || !strings.HasPrefix(err.Error(), "the message has more than 64 MiB of JSON") {
 		t.Errorf("many empty messages: %v", err)
 	}
 	one := "\x0a\x03x/A\x12" + string(rune(100)) + strings.Repeat("\x0a\x00", 50)
-	anys := "\x00" + strings.Repeat("\x12"+string(rune(len(one)))+one, 1000)
+	anys := "\x00" + strings.Repeat("\x12"+string(rune(len(one)))+one, 100)
 	if _, err := s.Decode(nil, []byte(anys)); err == nil || !strings.HasPrefix(err.Error(), "the message has more than 64 MiB of JSON") {
 		t.Errorf("many empty messages in Anys: %v", err)
 	}
