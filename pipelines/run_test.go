@@ -247,3 +247,45 @@ func TestAnIncompleteRunFinishesNoFile(t *testing.T) {
 		})
 	}
 }
+
+// TestOneFailingExporterHoldsThePosition has a file go to another file and to
+// brokers that are not there. The next run, with brokers, starts at the first
+// record that was not everywhere.
+func TestOneFailingExporterHoldsThePosition(t *testing.T) {
+	text := func(broker string) string {
+		return fmt.Sprintf("blocks:\n  - {type: data_loader, connector_type: file, path: in.ndjson}\n"+
+			"  - {type: data_exporter, connector_type: file, name: copy, path: copy.ndjson}\n"+
+			"  - {name: to_kafka, type: data_exporter, connector_type: kafka, bootstrap_server: %q, topic: orders, upstream_blocks: [file]}\n", broker)
+	}
+	const n = 1000
+	var in strings.Builder
+	for i := range n {
+		fmt.Fprintf(&in, "%d\n", i)
+	}
+	k := broker(t, "orders")
+	files(t, map[string]string{"p.yaml": text("127.0.0.1:1"), "in.ndjson": in.String()})
+	b := newBench(t, t.Context())
+	err := b.Once(t.Context(), project(t).Pipelines[0], time.Time{})
+	if err == nil || !strings.Contains(err.Error(), "block to_kafka: ") || strings.Contains(err.Error(), "block file: ") {
+		t.Errorf("the first run: %v; the exporter is to blame", err)
+	}
+	if c := b.Counts()["p"]; c.Acknowledged != 0 || c.Failed == 0 || c.Failed != c.Read {
+		t.Errorf("%+v; no record is everywhere", c)
+	}
+	write(t, "p.yaml", text(k.ListenAddrs()[0]))
+	before := b.Counts()["p"]
+	if err := b.Once(t.Context(), project(t).Pipelines[0], time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if c := b.Counts()["p"]; c.Read-before.Read != n || c.Acknowledged != n {
+		t.Errorf("%+v after %+v", c, before)
+	}
+	for i, r := range topic(t, k, "orders", n) {
+		if string(r.Value) != fmt.Sprint(i) {
+			t.Fatalf("record %d is %q", i, r.Value)
+		}
+	}
+	if copies := read(t, "copy.ndjson"); !strings.HasSuffix(copies, in.String()) || strings.Count(copies, "\n") < n {
+		t.Errorf("the copy holds %d records", strings.Count(copies, "\n"))
+	}
+}
