@@ -287,6 +287,30 @@ func TestLatestIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// What outlived its time while the registry is away is not asked for again
+// with every record.
+func TestStaleSchemasDoNotWaitEachTime(t *testing.T) {
+	f := newFake(t)
+	f.SeedSchema("t-value", 1, 1, sr.Schema{Schema: user})
+	s := newSchemas(t, f, Limits{LatestTTL: time.Hour})
+	ref := Ref{Topic: "t"}
+	if _, err := s.Resolve(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	old, _, _ := s.refs.get(ref)
+	s.refs.put(ref, old, old.weight, time.Nanosecond)
+	f.away()
+	before := f.calls.Load()
+	for range 5 {
+		if _, err := s.Resolve(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := f.calls.Load() - before; n != 3 { // the attempts of one call
+		t.Errorf("%d calls", n)
+	}
+}
+
 func TestCachesAreBounded(t *testing.T) {
 	f := newFake(t)
 	s := newSchemas(t, f, Limits{MaxSchemas: 10})
