@@ -164,8 +164,8 @@ func (s *Supervisor) runForever(ctx context.Context, d *Definition) {
 func (s *Supervisor) scheduled(ctx context.Context, d *Definition, tick time.Time) {
 	for attempt := 0; ; attempt++ {
 		err := s.Once(ctx, d, tick)
-		if err != nil && ctx.Err() != nil {
-			return
+		if ctx.Err() != nil {
+			return // also without an error: what was read is delivered, the rest was not read
 		}
 		if err == nil || attempt >= d.Retry.Attempts {
 			break

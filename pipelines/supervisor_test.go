@@ -254,3 +254,23 @@ func TestReload(t *testing.T) {
 		}
 	})
 }
+
+// TestAnInterruptedTickIsRunAgain stops in the middle of a run, although all
+// that it had read was delivered.
+func TestAnInterruptedTickIsRunAgain(t *testing.T) {
+	files(t, map[string]string{"p.yaml": made("\"0 * * * *\"", 90)})
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, t.Context())
+		if err := b.State.SetLastTick("p", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		b.Apply(project(t))
+		time.Sleep(time.Hour + 30*time.Second)
+		b.Stop()
+		time.Sleep(10 * time.Minute)
+		b.Apply(project(t))
+		time.Sleep(10 * time.Minute)
+		b.Stop()
+		same(t, "runs", b.runs(t, "p"), "01:00:00 01:00:00 interrupted 30", "01:00:00 01:10:30 succeeded 90")
+	})
+}
