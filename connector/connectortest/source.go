@@ -60,6 +60,7 @@ func TestSource(t *testing.T, h SourceHarness) {
 	t.Run("what the publisher refuses ends the run with its error", h.refused)
 	t.Run("a blocked publisher does not hold up a cancelled run", h.blocked)
 	t.Run("a cancelled run waits for what is in flight", h.cancelled)
+	t.Run("a run that is cancelled before it starts is no failure", h.neverStarted)
 }
 
 // taker is a publisher that a test looks into.

@@ -254,3 +254,17 @@ func (h *SourceHarness) cancelled(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 	}
 }
+
+func (h *SourceHarness) neverStarted(t *testing.T) {
+	in := h.Open(t, h.Caps.Records)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := h.run(ctx, t, in, func(_ context.Context, batch []*connector.Message, _ int) error {
+		finish(batch)
+		return nil
+	})
+	if err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+	h.comesAgain(t, in, nil, 0)
+}

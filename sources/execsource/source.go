@@ -75,6 +75,9 @@ func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Publishe
 	stderr := &lineLog{env: env}
 	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
+		if ctx.Err() != nil {
+			return t.Wait()
+		}
 		return errors.Join(connector.Errorf(connector.NotFound, "start %s: %w", cfg.Command[0], err), t.Wait())
 	}
 	name := "the output of " + cfg.Command[0]
