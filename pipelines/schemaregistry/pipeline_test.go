@@ -226,6 +226,25 @@ func TestRecordsWaitForTheRegistry(t *testing.T) {
 	}
 }
 
+// A block's own registry gets the block's credentials, which no error shows.
+func TestCredentials(t *testing.T) {
+	b := newBench(t)
+	closed := srfake.New(srfake.WithAuth("Basic dXNlcjpwYXNzd29yZC0xMjM=")) // user:password-123
+	t.Cleanup(closed.Close)
+	closed.SeedSchema("t-value", 1, 1, sr.Schema{Schema: user})
+	keys := func(password string) string {
+		return fmt.Sprintf("value_format: avro, schema_registry: {url: %q, username: user, password: %s}", closed.URL(), password)
+	}
+	counts, err := b.run(t.Context(), `{"id":1}`, keys("password-123"))
+	if err != nil || counts.Acknowledged != 1 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	counts, err = b.run(t.Context(), `{"id":2}`+"\n"+`{"id":3}`, keys("wrong-456"))
+	if err == nil || counts.Failed == 0 || counts.DeadLettered > 0 || strings.Contains(err.Error(), "456") || !strings.Contains(err.Error(), "credentials of schema_registry") {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
 func TestBadKeys(t *testing.T) {
 	for _, c := range []struct{ name, keys, want string }{
 		{"unknown format", `value_format: avroo`, "value_format must be one of json, avro, protobuf, jsonschema; did you mean avro?"},
