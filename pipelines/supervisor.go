@@ -76,6 +76,7 @@ func (s *Supervisor) Apply(p *Project) (started, kept, stopped int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		r := &running{def: d, cancel: cancel, done: make(chan struct{})}
 		s.running[name] = r
+		s.Ledger(name) // its counts are there, as zeros, before its first run
 		started++
 		go func() {
 			defer close(r.done)

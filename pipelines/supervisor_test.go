@@ -117,6 +117,9 @@ func TestRetries(t *testing.T) {
 		b := newBench(t, t.Context())
 		b.Plugin.Stdin = broken{strings.NewReader("")}
 		b.Apply(project(t))
+		if c, ok := b.Counts()["p"]; !ok || c.Read != 0 {
+			t.Errorf("the counts before the first run: %+v, %v", c, ok)
+		}
 		time.Sleep(90 * time.Minute)
 		b.Stop()
 		same(t, "runs", b.runs(t, "p"), "01:00:00 01:00:00 failed 0", "01:00:00 01:00:10 failed 0",
