@@ -74,3 +74,13 @@ func TestValidStrings(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkEncodingJSON(b *testing.B) {
+	line := []byte(`{"id":"c-0000123456","ts":1700000000123,"user":"someone@example.com","amount":123.45,"status":"paid","tags":["a","b"],"country":"DE","text":"the quick brown fox jumps over it","n":12}`)
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		if !json.Valid(line) {
+			b.Fatal("not valid")
+		}
+	}
+}
