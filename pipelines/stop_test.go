@@ -3,6 +3,7 @@ package pipelines_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -130,5 +131,26 @@ func TestTheDrainHasAnEnd(t *testing.T) {
 				t.Errorf("log: %.1000s", b.log)
 			}
 		})
+	}
+}
+
+// TestAStoppedReaderOfStandardOutput stops a stream whose output nobody takes.
+func TestAStoppedReaderOfStandardOutput(t *testing.T) {
+	files(t, map[string]string{"p.yaml": "blocks:\n  - {type: data_loader, connector_type: mock, message_interval: 0}\n" + prints})
+	reader, out := io.Pipe()
+	defer reader.Close()
+	hard, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	b := newBench(t, hard)
+	b.Plugin.Stdout = out
+	b.Apply(project(t))
+	if _, err := io.ReadFull(reader, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	stopped := background(b.Stop)
+	giveUp()
+	await(t, "the end", stopped)
+	if c := b.Counts()["p"]; c.Failed == 0 || c.InFlight() != 0 {
+		t.Errorf("%+v", c)
 	}
 }

@@ -35,9 +35,10 @@ type Sink struct {
 	cfg Config
 	out io.Writer
 
-	mu     sync.Mutex
-	batch  line.Batch
-	broken error // the output is gone, or in the middle of a line
+	mu         sync.Mutex
+	batch      line.Batch
+	broken     error // the output is gone, or in the middle of a line
+	leftBehind bool  // a write whose reader has stopped goes on
 }
 
 // New returns a Sink that prints to env.Stdout.
@@ -54,8 +55,13 @@ func (s *Sink) Write(ctx context.Context, batch []*connector.Message, done func(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	done(s.batch.Write(s.cfg.Format, batch, func(text []byte) error { return s.print(ctx, text) }))
+	if s.leftBehind { // a write still reads the batch's memory
+		s.batch, s.leftBehind = line.Batch{}, false
+	}
 }
 
+// print writes the text. A reader that has stopped to read must not hold up a
+// stop, so the write is left behind when ctx ends.
 func (s *Sink) print(ctx context.Context, text []byte) error {
 	switch {
 	case s.broken != nil:
@@ -63,8 +69,19 @@ func (s *Sink) print(ctx context.Context, text []byte) error {
 	case ctx.Err() != nil:
 		return connector.Errorf(connector.Unavailable, "print: %w", ctx.Err())
 	}
-	if _, err := s.out.Write(text); err != nil {
-		s.broken = connector.Errorf(connector.Unavailable, "print: %w", err)
+	written := make(chan error, 1)
+	go func() {
+		_, err := s.out.Write(text)
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		if err != nil {
+			s.broken = connector.Errorf(connector.Unavailable, "print: %w", err)
+		}
+	case <-ctx.Done():
+		s.leftBehind = true
+		s.broken = connector.Errorf(connector.Unavailable, "print: nobody takes the output: %w", ctx.Err())
 	}
 	return s.broken
 }

@@ -2,9 +2,12 @@ package stdoutsink_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -88,5 +91,28 @@ func TestABrokenOutputStaysBroken(t *testing.T) {
 	}
 	if got := (&stdoutsink.Config{Format: "xml"}).Validate(); len(got) != 1 || got[0].Path != "format" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestAReaderThatStoppedDoesNotHoldUpAStop cancels a Write whose output nobody
+// takes.
+func TestAReaderThatStoppedDoesNotHoldUpAStop(t *testing.T) {
+	reader, out := io.Pipe()
+	defer reader.Close() // ends the write that is left behind
+	sink, err := stdoutsink.New(stdoutsink.DefaultConfig(), plugin.Env{Stdout: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for range 2 {
+		sink.Write(ctx, []*connector.Message{{Value: []byte("1")}}, func(r []connector.Result) {
+			if connector.KindOf(r[0].Err) != connector.Unavailable || !strings.Contains(r[0].Err.Error(), "nobody takes the output") {
+				t.Errorf("%v", r[0].Err)
+			}
+		})
+	}
+	if err := sink.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
