@@ -11,7 +11,7 @@
 // does: read the ratios. Every run's records are counted by end offsets. What
 // it prints is Markdown, as in docs/performance.md.
 //
-//	go run ./test/bench [-quick] [-rounds 5] [-works w1,w2a,w2b,start,producer]
+//	go run ./test/bench [-quick] [-rounds 5] [-works w1,w2a,w2b,start,producer,rest]
 package main
 
 import (
@@ -63,7 +63,7 @@ func run(ctx context.Context) error {
 	defer cancel()
 	b := &bench{}
 	quick := flag.Bool("quick", false, "a tenth of the lines, one round, short load")
-	works := flag.String("works", "w1,w2a,w2b,start,producer", "what to measure")
+	works := flag.String("works", "w1,w2a,w2b,start,producer,rest", "what to measure")
 	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of W1")
 	flag.IntVar(&b.rounds, "rounds", 5, "interleaved rounds; the tables have medians")
 	flag.DurationVar(&b.warm, "warm", 3*time.Second, "warm-up of W2")
@@ -112,6 +112,11 @@ func run(ctx context.Context) error {
 		}
 	}
 	printTables(os.Stdout, b.lines, all)
+	if slices.Contains(b.works, "rest") {
+		if err := b.rest(ctx, os.Stdout); err != nil {
+			return err
+		}
+	}
 	if slices.Contains(b.works, "producer") {
 		if err := b.producers(ctx, *quick); err != nil {
 			return err

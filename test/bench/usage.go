@@ -26,15 +26,20 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(user+system) * time.Second / ticksPerSecond
 }
 
+// residentOf is the memory the process holds now, in MiB.
+func residentOf(pid int) float64 { return statusOf(pid, "VmRSS:") }
+
 // peakOf is the most memory the process has held, in MiB. It is read from the
 // process and not from its rusage: that of a child starts with its parent's.
-func peakOf(pid int) float64 {
+func peakOf(pid int) float64 { return statusOf(pid, "VmHWM:") }
+
+func statusOf(pid int, field string) float64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kib, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 			return kib / 1024
 		}
