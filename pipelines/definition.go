@@ -23,6 +23,9 @@ type Definition struct {
 	Schedule *schedule.Schedule // nil: a stream, or run with --once
 	Retry    Retry
 	Blocks   []*Block
+	// BadSchedule is what is wrong with the schedule; it is part of what Load
+	// returns.
+	BadSchedule config.Problems
 	// Warnings are told once when the pipeline is loaded.
 	Warnings []string
 
@@ -136,7 +139,7 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 	d := &Definition{Name: h.Name, File: file, Retry: h.Retry, fingerprint: fmt.Sprint(root.Value())}
 	if node := root.Get("schedule"); node.Kind() != config.Null {
 		s, more := decodeSchedule(node)
-		d.Schedule, problems = s, append(problems, more...)
+		d.Schedule, d.BadSchedule, problems = s, more, append(problems, more...)
 	}
 	items := root.Get("blocks").Items()
 	if len(items) == 0 {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -27,6 +28,7 @@ type Project struct {
 	Pipelines []*Definition           // sorted by name
 
 	resolver *config.Resolver
+	aside    map[string]bool // names of pipelines that SetAside took out
 }
 
 // StateConfig is the state section of the project file.
@@ -236,4 +238,30 @@ func (p *Project) path(path string) string {
 		return path
 	}
 	return filepath.Join(p.Dir, path)
+}
+
+// SetAside takes the pipelines out of p whose schedule is bad, when nothing else
+// is wrong, so that the others can run; one that runs already goes on as it is.
+// problems are those of Load; it returns those that are left, and those of the
+// pipelines set aside.
+func (p *Project) SetAside(problems config.Problems) (left, aside config.Problems) {
+	good, names := make([]*Definition, 0, len(p.Pipelines)), map[string]bool{}
+	for _, d := range p.Pipelines {
+		if len(d.BadSchedule) == 0 {
+			good = append(good, d)
+			continue
+		}
+		aside, names[d.Name] = append(aside, d.BadSchedule...), true
+	}
+	aside = aside.Sort()
+	for _, problem := range problems {
+		if !slices.Contains(aside, problem) {
+			left = append(left, problem)
+		}
+	}
+	if len(left) > 0 || len(good) == 0 {
+		return problems, nil
+	}
+	p.Pipelines, p.aside = good, names
+	return nil, aside
 }

@@ -59,7 +59,7 @@ func (s *Supervisor) Apply(p *Project) (started, kept, stopped int) {
 	}
 	var ending []*running
 	for name, r := range s.running {
-		if d := wanted[name]; d != nil && d.fingerprint == r.def.fingerprint {
+		if d := wanted[name]; p.aside[name] || d != nil && d.fingerprint == r.def.fingerprint {
 			kept++
 			delete(wanted, name)
 			continue

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/internal/embedded"
 	"github.com/headrace/headrace/pipelines"
@@ -42,9 +43,16 @@ func (a *app) runCommand() *cobra.Command {
 				defer closeBroker(broker, log)
 				bootstrap = []string{broker.Addr()}
 			}
-			p, problems := a.load(paths, bootstrap)
-			if len(problems) > 0 {
-				return problems
+			load := func() (*pipelines.Project, error) {
+				p, problems := a.load(paths, bootstrap)
+				if !once {
+					problems = setAside(log, p, problems)
+				}
+				return p, problems.Err()
+			}
+			p, err := load()
+			if err != nil {
+				return err
 			}
 			warn(log, p)
 			life := watchSignals(cmd.Context(), drain, log)
@@ -52,10 +60,7 @@ func (a *app) runCommand() *cobra.Command {
 			if once {
 				return a.runOnce(life, p, log)
 			}
-			return a.runDaemon(life, p, log, func() (*pipelines.Project, error) {
-				p, problems := a.load(paths, bootstrap)
-				return p, problems.Err()
-			})
+			return a.runDaemon(life, p, log, load)
 		},
 	}
 	flags := cmd.Flags()
@@ -64,6 +69,16 @@ func (a *app) runCommand() *cobra.Command {
 	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
 	flags.DurationVar(&drain, "drain-timeout", 30*time.Second, "longest time to deliver what was accepted after SIGTERM")
 	return cmd
+}
+
+// setAside reports bad schedules and leaves their pipelines out, so that they
+// stop nothing else. It returns what else is wrong.
+func setAside(log *slog.Logger, p *pipelines.Project, problems config.Problems) config.Problems {
+	left, aside := p.SetAside(problems)
+	for _, problem := range aside {
+		log.Error("a pipeline with a bad schedule is left out", "error", problem.Error())
+	}
+	return left
 }
 
 func warn(log *slog.Logger, p *pipelines.Project) {

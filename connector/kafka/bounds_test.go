@@ -42,6 +42,35 @@ func TestBoundedReadsToTheEndAndNoFurther(t *testing.T) {
 	}
 }
 
+// The last records may fail when their end was reached already: that is a
+// failure of the run, and they are read again.
+func TestBoundedReportsTheLastFailure(t *testing.T) {
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	c := outside(t, k)
+	fill(t, c, "t", 1, 10)
+	out := &collector{fate: func(n int, m *connector.Message) {
+		r := connector.Result{Outcome: connector.Acknowledged}
+		if n == 10 {
+			r = connector.Result{Outcome: connector.Failed, Err: connector.Errorf(connector.Unavailable, "away")}
+		}
+		go m.Finish(r)
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err = cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"},
+		Initial: OffsetEarliest, BatchSize: 10, Linger: time.Millisecond, Bounded: true}).Run(ctx, out)
+	if err == nil || ctx.Err() != nil {
+		t.Errorf("%d records: %v, %v", out.count(), err, ctx.Err())
+	}
+	if at, ok := committed(t, c, "g", "t")[0]; ok && at > 9 {
+		t.Errorf("committed %d, behind a record that nobody has", at)
+	}
+}
+
 // The last offset of a partition may be a marker of a transaction, and those
 // before it records that were aborted: neither is ever delivered.
 func TestBoundedEndsBehindATransaction(t *testing.T) {

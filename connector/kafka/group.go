@@ -75,6 +75,7 @@ func (g *groupSource) Run(ctx context.Context, out connector.Publisher) error {
 	if err != nil {
 		return connector.Errorf(connector.KindOf(classify(err)), "joining the consumer group %s: %w", g.cfg.Group, err)
 	}
+	told := ctx
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
 	h := &groupHandler{cfg: &g.cfg, run: ctx, out: out}
@@ -89,6 +90,9 @@ func (g *groupSource) Run(ctx context.Context, out connector.Publisher) error {
 		g.cfg.Ended()
 	}
 	h.unacked.Wait() // what was published is acknowledged before Run returns
+	if failed := h.takeFailure(); err == nil && told.Err() == nil {
+		err = failed // of the last records of a bounded run, or nil
+	}
 	if err == nil && closeErr != nil && ctx.Err() == nil {
 		err = connector.Errorf(connector.KindOf(classify(closeErr)), "leaving the consumer group %s: %w", g.cfg.Group, closeErr)
 	}
@@ -134,11 +138,11 @@ func (g *groupSource) sessions(ctx context.Context, group sarama.ConsumerGroup, 
 	for ctx.Err() == nil {
 		before := h.progress.Load()
 		err := group.Consume(ctx, g.cfg.Topics, h)
-		if failed := h.takeFailure(); failed != nil {
-			err = failed
-		}
 		if ctx.Err() != nil || errors.Is(err, sarama.ErrClosedConsumerGroup) {
 			return nil
+		}
+		if failed := h.takeFailure(); failed != nil {
+			err = failed
 		}
 		if err == nil {
 			failures = 0
