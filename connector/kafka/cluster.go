@@ -15,7 +15,7 @@ import (
 
 // openTimeout is the longest that opening a cluster takes: a dead broker or
 // wrong credentials are known within it.
-const openTimeout = 5 * time.Second
+const openTimeout = 4 * time.Second
 
 // Cluster is a lazily opened, shared connection to one Kafka cluster. It is
 // safe for concurrent use.

@@ -28,7 +28,7 @@ type Config struct {
 	BatchRecords         int           // default 16384, also the most
 	Linger               time.Duration // 0: at once when nothing is in flight to the broker, else with the next answer or after 5 ms
 	DeliveryTimeout      time.Duration // default 120 s
-	MetadataTimeout      time.Duration // how long an unknown topic is asked for; default 5 s
+	MetadataTimeout      time.Duration // how long an unknown topic is asked for; default 4 s
 	BufferBytes          int64         // memory of unfinished records, bookkeeping included; default 32 MiB
 	Partitioner          Partitioner   // default Murmur2
 	MaxMessageBytes      int           // largest batch before compression; default 1 MiB
@@ -81,7 +81,7 @@ func (c *Config) complete() error {
 	orInt(&c.BatchRecords, mostRecords)
 	orDuration(&c.TransactionTimeout, time.Minute)
 	orDuration(&c.DeliveryTimeout, 2*time.Minute)
-	orDuration(&c.MetadataTimeout, 5*time.Second)
+	orDuration(&c.MetadataTimeout, 4*time.Second)
 	orDuration(&c.retryBackoff, 25*time.Millisecond)
 	if c.BufferBytes <= 0 {
 		c.BufferBytes = 32 << 20
