@@ -5,4 +5,4 @@ package producer
 import "time"
 
 // modelTime is how long TestModel goes on before a push: thousands of seeds.
-const modelTime = 150 * time.Second
+const modelTime = 75 * time.Second
