@@ -20,6 +20,7 @@ import (
 const (
 	streamRecords = 500_000
 	readRecords   = 100_000 // of 1 KiB, in one partition
+	readRounds    = 5
 	idleConsumers = 1000
 	openConns     = 10_000
 )
@@ -50,13 +51,14 @@ func (b *bench) rest(ctx context.Context, out io.Writer) error {
 	r.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 	defer r.client.CloseIdleConnections()
 	fmt.Fprintln(out, "\nREST proxy")
-	return errors.Join(r.consumers(ctx), r.stream(ctx), b.fill(ctx, topic), r.reads(ctx), r.connections())
+	return errors.Join(r.consumers(ctx), b.fill(ctx, topic), r.reads(ctx), r.stream(ctx), r.connections())
 }
 
 type restBench struct {
 	url, topic string
 	pid        int
 	client     *http.Client
+	body       bytes.Buffer // of the last read
 	out        io.Writer
 }
 
@@ -119,63 +121,71 @@ func (b *bench) fill(ctx context.Context, topic string) error {
 	return client.ProduceSync(ctx, batch...).FirstErr()
 }
 
-// read gets an answer and returns its size and how many records it has.
-func (r *restBench) read(ctx context.Context, path, accept, mark string) (size, records int, err error) {
+// read gets an answer and counts the marks in it.
+func (r *restBench) read(ctx context.Context, path, accept, mark string) (records int, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", r.url+path, nil)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	req.Header.Set("Accept", accept)
 	res, err := r.client.Do(req)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	r.body.Reset()
+	_, err = r.body.ReadFrom(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %d %s", path, res.StatusCode, body)
+		err = fmt.Errorf("%s: %d %s", path, res.StatusCode, r.body.Bytes())
 	}
-	return len(body), bytes.Count(body, []byte(mark)), err
+	return bytes.Count(r.body.Bytes(), []byte(mark)), err
 }
 
-// reads takes partition 0 from its beginning, without and with a consumer.
+// reads takes partition 0 from its beginning, without and with a consumer, in
+// turns.
 func (r *restBench) reads(ctx context.Context) error {
-	start, cpu := time.Now(), cpuOf(r.pid)
-	for next := 0; next < readRecords; {
-		path := fmt.Sprintf("/v3/clusters/x/topics/%s/partitions/0/records?max_bytes=8388608&offset=%d", r.topic, next)
-		_, n, err := r.read(ctx, path, "application/json", `"offset":`)
-		if err != nil || n == 0 {
-			return fmt.Errorf("read at %d: %d records: %w", next, n, err)
-		}
-		next += n
+	const consumer = "/consumers/bench/instances/reader"
+	partition := fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, r.topic)
+	if err := errors.Join(
+		r.call(ctx, "POST", "/consumers/bench", `{"name":"reader","format":"binary","fetch.min.bytes":1,"consumer.request.timeout.ms":5000}`),
+		r.call(ctx, "POST", consumer+"/assignments", partition)); err != nil {
+		return err
 	}
-	r.say("read without a consumer, binary", float64(readRecords)*1024/1e6, "MB/s of values", start, cpu)
-
-	consumer := "/consumers/bench/instances/reader"
-	for path, body := range map[string]string{
-		"/consumers/bench": `{"name":"reader","format":"binary","auto.offset.reset":"earliest","fetch.min.bytes":1,"consumer.request.timeout.ms":5000}`,
-	} {
-		if err := r.post(ctx, path, body); err != nil {
+	for range readRounds {
+		err := r.readAll("read without a consumer, binary", func(next int) (int, error) {
+			return r.read(ctx, fmt.Sprintf("/v3/clusters/x/topics/%s/partitions/0/records?max_bytes=8388608&offset=%d", r.topic, next), "application/json", `"offset":`)
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.call(ctx, "POST", consumer+"/positions/beginning", partition); err != nil {
+			return err
+		}
+		err = r.readAll("read of a v2 consumer, binary", func(int) (int, error) {
+			return r.read(ctx, consumer+"/records?max_bytes=8388608", "application/vnd.kafka.binary.v2+json", `"offset":`)
+		})
+		if err != nil {
 			return err
 		}
 	}
-	if err := r.post(ctx, consumer+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, r.topic)); err != nil {
-		return err
-	}
-	start, cpu = time.Now(), cpuOf(r.pid)
-	for got := 0; got < readRecords; {
-		_, n, err := r.read(ctx, consumer+"/records?max_bytes=8388608", "application/vnd.kafka.binary.v2+json", `"offset":`)
-		if err != nil || n == 0 {
-			return fmt.Errorf("consumer at %d: %d records: %w", got, n, err)
-		}
-		got += n
-	}
-	r.say("read of a v2 consumer, binary", float64(readRecords)*1024/1e6, "MB/s of values", start, cpu)
 	return nil
 }
 
-func (r *restBench) post(ctx context.Context, path, body string) error {
-	req, err := http.NewRequestWithContext(ctx, "POST", r.url+path, strings.NewReader(body))
+func (r *restBench) readAll(what string, read func(next int) (int, error)) error {
+	start, cpu := time.Now(), cpuOf(r.pid)
+	for next := 0; next < readRecords; {
+		n, err := read(next)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%s at %d: %d records: %w", what, next, n, err)
+		}
+		next += n
+	}
+	r.say(what, float64(readRecords)*1024/1e6, "MB/s of values", start, cpu)
+	return nil
+}
+
+func (r *restBench) call(ctx context.Context, method, path, body string) error {
+	req, err := http.NewRequestWithContext(ctx, method, r.url+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -192,14 +202,14 @@ func (r *restBench) post(ctx context.Context, path, body string) error {
 	return err
 }
 
-// consumers makes idle members of a group each and weighs them.
+// consumers makes idle members of a group each, weighs them and lets them go.
 func (r *restBench) consumers(ctx context.Context) error {
 	forgetPeak(r.pid)
 	before := residentOf(r.pid)
 	start, cpu := time.Now(), cpuOf(r.pid)
 	for i := range idleConsumers {
 		group := fmt.Sprintf("/consumers/idle-%d", i)
-		err := errors.Join(r.post(ctx, group, `{"name":"i"}`), r.post(ctx, group+"/instances/i/subscription", fmt.Sprintf(`{"topics":[%q]}`, r.topic)))
+		err := errors.Join(r.call(ctx, "POST", group, `{"name":"i"}`), r.call(ctx, "POST", group+"/instances/i/subscription", fmt.Sprintf(`{"topics":[%q]}`, r.topic)))
 		if err != nil {
 			return err
 		}
@@ -208,7 +218,7 @@ func (r *restBench) consumers(ctx context.Context) error {
 		path := fmt.Sprintf("/consumers/idle-%d/instances/i/assignments", i)
 		for n := 0; n < partitions; {
 			var err error
-			if _, n, err = r.read(ctx, path, "application/vnd.kafka.v2+json", `"partition":`); err != nil {
+			if n, err = r.read(ctx, path, "application/vnd.kafka.v2+json", `"partition":`); err != nil {
 				return err
 			}
 			if n < partitions && time.Since(start) > 5*time.Minute {
@@ -221,6 +231,11 @@ func (r *restBench) consumers(ctx context.Context) error {
 	time.Sleep(5 * time.Second) // heartbeats
 	after := residentOf(r.pid)
 	fmt.Fprintf(r.out, "  %-36s %10.0f MiB, %.0f KiB each; %.1f%% of a CPU\n", fmt.Sprintf("%d idle consumers", idleConsumers), after, (after-before)*1024/idleConsumers, (cpuOf(r.pid)-cpu).Seconds()/5*100)
+	for i := range idleConsumers {
+		if err := r.call(ctx, "DELETE", fmt.Sprintf("/consumers/idle-%d/instances/i", i), ""); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -24,11 +24,11 @@ func BenchmarkFetch(b *testing.B) {
 	}
 	var read int
 	for b.Loop() {
-		a, err := r.Fetch(b.Context(), Request{TP: TP{"t", 0}, MaxBytes: 8 << 20})
+		records, _, err := fetch(b.Context(), r, Request{TP: TP{"t", 0}, MaxBytes: 8 << 20})
 		if err != nil {
 			b.Fatal(err)
 		}
-		read += 1024 * len(a.Records)
+		read += 1024 * len(records)
 	}
 	b.SetBytes(int64(read / b.N))
 }

@@ -22,85 +22,9 @@ const (
 	retryBackoff = 50 * time.Millisecond
 )
 
-// Request is one read from a partition.
-type Request struct {
-	TP
-	Offset   int64         // or Earliest, or Latest
-	MaxBytes int           // of keys and values; one record always passes
-	Wait     time.Duration // how long to wait for the first record
-}
-
-// Answer is what a read found.
-type Answer struct {
-	Records       []Record
-	Next          int64 // the offset to go on with
-	LogStart      int64
-	HighWatermark int64 // the offset that the next record will get
-}
-
-// Fetch reads the records from an offset on. No records and no error mean that
-// there were none within the wait. An offset outside the log is Invalid, an
-// unknown topic or partition NotFound.
-func (r *Reader) Fetch(ctx context.Context, req Request) (Answer, error) {
-	deadline := time.Now().Add(req.Wait)
-	if req.Offset < 0 {
-		offset, err := r.OffsetAt(ctx, req.TP, req.Offset)
-		if err != nil {
-			return Answer{}, err
-		}
-		req.Offset = offset
-	}
-	answer := Answer{Next: req.Offset}
-	lives, size := 3, 0
-	for {
-		p := &part{TP: req.TP, offset: answer.Next}
-		err := r.fetchFrom(ctx, []*part{p}, int64(req.MaxBytes-size), min(time.Until(deadline), fetchSlice))
-		if err == nil {
-			err = p.err
-		}
-		switch {
-		case err == nil:
-		case len(answer.Records) > 0:
-			return answer, nil // the next read meets the error again
-		case transient(err) && lives > 0 && ctx.Err() == nil:
-			lives--
-			if err := r.relearn(ctx, req.Topic); err != nil {
-				return answer, err
-			}
-			continue
-		default:
-			return answer, fmt.Errorf("reading %s/%d at offset %d: %w", req.Topic, req.Partition, answer.Next, err)
-		}
-		answer.LogStart, answer.HighWatermark = p.logStart, p.highWatermark
-		var full bool
-		if answer.Records, full = fill(answer.Records, p.records, &size, req.MaxBytes); full {
-			answer.Next = answer.Records[len(answer.Records)-1].Offset + 1
-			return answer, nil
-		}
-		answer.Next = p.next
-		some := len(answer.Records) > 0
-		if some && answer.Next >= answer.HighWatermark || time.Until(deadline) <= 0 && (!some || len(p.records) == 0) {
-			return answer, nil
-		}
-	}
-}
-
-// fill adds records until the next one would reach limit; the first always
-// fits. It reports whether the limit was met.
-func fill(into, records []Record, size *int, limit int) ([]Record, bool) {
-	for i := range records {
-		n := len(records[i].Key) + len(records[i].Value)
-		if *size+n >= limit && len(into) > 0 {
-			return into, true
-		}
-		into = append(into, records[i])
-		*size += n
-		if *size >= limit {
-			return into, true
-		}
-	}
-	return into, false
-}
+// inLog is how much of the log may be needed for so many bytes of keys and
+// values: headers and framing come on top.
+func inLog(bytes int) int32 { return int32(min(max(bytes+bytes/4, 64<<10), fetchBytes)) }
 
 // transient reports whether newer metadata may help.
 func transient(err error) bool {
@@ -152,8 +76,9 @@ type part struct {
 }
 
 // fetchFrom reads from all partitions at once, one request for each broker
-// that leads some. A nil error says that each part has its answer or error.
-func (r *Reader) fetchFrom(ctx context.Context, parts []*part, maxBytes int64, wait time.Duration) error {
+// that leads some, for most bytes as they lie in the log. A nil error says that
+// each part has its answer or error.
+func (r *Reader) fetchFrom(ctx context.Context, parts []*part, most int32, wait time.Duration) error {
 	byLeader := map[string][]*part{}
 	for _, p := range parts {
 		p.next = p.offset
@@ -167,9 +92,9 @@ func (r *Reader) fetchFrom(ctx context.Context, parts []*part, maxBytes int64, w
 	results := make(chan error, len(byLeader))
 	for addr, group := range byLeader {
 		if len(byLeader) == 1 {
-			return r.fetchOne(ctx, addr, group, maxBytes, wait)
+			return r.fetchOne(ctx, addr, group, most, wait)
 		}
-		go func() { results <- r.fetchOne(ctx, addr, group, maxBytes, wait) }()
+		go func() { results <- r.fetchOne(ctx, addr, group, most, wait) }()
 	}
 	var err error
 	for range byLeader {
@@ -178,9 +103,8 @@ func (r *Reader) fetchFrom(ctx context.Context, parts []*part, maxBytes int64, w
 	return err
 }
 
-func (r *Reader) fetchOne(ctx context.Context, addr string, parts []*part, maxBytes int64, wait time.Duration) error {
+func (r *Reader) fetchOne(ctx context.Context, addr string, parts []*part, most int32, wait time.Duration) error {
 	wait = max(wait, 0)
-	most := int32(min(max(maxBytes+maxBytes/4, 64<<10), fetchBytes)) // headers and framing come on top of keys and values
 	req := &sarama.FetchRequest{Version: 12, MinBytes: 1, MaxBytes: most, MaxWaitTime: int32(wait / time.Millisecond), SessionEpoch: -1}
 	for _, p := range parts {
 		req.AddBlock(p.Topic, p.Partition, p.offset, most, -1)

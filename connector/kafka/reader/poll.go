@@ -105,8 +105,8 @@ func (r *pollRun) take(ctx context.Context, deadline time.Time) (<-chan struct{}
 	turn := r.c.turn % len(parts)
 	r.c.turn++ // so that a full answer does not starve those behind
 	parts = append(parts[turn:], parts[:turn]...)
-	left := int64(max(r.MaxBytes-r.bytes, 1))
-	if err := r.c.r.fetchFrom(ctx, parts, left, min(time.Until(deadline), fetchSlice)); err != nil {
+	left := max(r.MaxBytes-r.bytes, 1)
+	if err := r.c.r.fetchFrom(ctx, parts, inLog(left), min(time.Until(deadline), fetchSlice)); err != nil {
 		return changed, r.recover(ctx, parts[0].Topic, err)
 	}
 	for _, p := range parts {

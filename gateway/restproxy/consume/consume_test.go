@@ -196,7 +196,11 @@ func TestDeleteEndsARead(t *testing.T) {
 type words struct{}
 
 func (words) Decode(_ context.Context, data []byte) ([]byte, error) {
-	if data[0] != 0 {
+	switch data[0] {
+	case 0:
+	case 1:
+		return nil, connector.Errorf(connector.Unavailable, "the registry is away")
+	default:
 		return nil, errors.New("unknown magic byte\nat x")
 	}
 	return []byte(`{"word":"` + string(data[5:]) + `"}`), nil
@@ -216,25 +220,39 @@ func TestSchemaFormats(t *testing.T) {
 	}
 }
 
+// TestReadWithoutItsRegistry says that records whose schema cannot be had now
+// are neither answered nor passed over.
+func TestReadWithoutItsRegistry(t *testing.T) {
+	p := serve(t, Config{Decoder: words{}})
+	p.write(0, "\x00\x00\x00\x00\x01hi", "\x01")
+	const path = "/v3/clusters/C/topics/t/partitions/0/records?format=avro&timeout=0"
+	if code, body, _ := p.call("GET", path, "", ""); code != 200 || !strings.Contains(body, `"word":"hi"}}}],"metadata"`) || !strings.Contains(body, `&offset=1&`) {
+		t.Errorf("got %d %s", code, body)
+	}
+	if code, body, _ := p.call("GET", path+"&offset=1", "", ""); code != 408 || !strings.HasPrefix(body, `{"error_code":40801,`) {
+		t.Errorf("got %d %s", code, body)
+	}
+}
+
 func TestStatelessRead(t *testing.T) {
 	p := serve(t, Config{})
 	p.write(0, `{"a":1}`, "null", "x")
 	const path = "/v3/clusters/C/topics/t/partitions/0/records"
-	head := func(query, next string) string {
-		return `{"kind":"KafkaRecordList","metadata":{"self":"URL` + path + query + `","next":"URL` + path + next + `","earliest_offset":0,"latest_offset":3},"data":[`
+	answer := func(query, next, data string) string {
+		return `{"kind":"KafkaRecordList","data":[` + data + `],"metadata":{"self":"URL` + path + query + `","next":"URL` + path + next + `","earliest_offset":0,"latest_offset":3}}`
 	}
 	record := func(offset int, key, value, tail string) string {
 		return fmt.Sprintf(`{"cluster_id":"C","topic_name":"t","partition_id":0,"offset":%d,"timestamp":"2023-11-14T22:13:20.000Z","headers":[],"key":%s,"value":%s%s}`, offset, key, value, tail)
 	}
 	data := func(kind, text string) string { return `{"type":"` + kind + `","data":` + text + `}` }
 	for _, tc := range []struct{ query, accept, want string }{
-		{"?offset=1", "", head("?offset=1", "?offset=3") + record(1, data("BINARY", `"aw=="`), data("BINARY", "null"), "") + "," + record(2, data("BINARY", "null"), data("BINARY", `"eA=="`), "") + "]}"},
-		{"?max_bytes=1", "application/vnd.kafka.json.v2+json", head("?max_bytes=1", "?max_bytes=1&offset=1") + record(0, data("JSON", "null"), data("JSON", `{"a":1}`), "") + "]}"},
-		{"?format=json&offset=2", "", head("?format=json&offset=2", "?format=json&offset=3") + record(2, data("JSON", "null"), data("JSON", "null"), `,"error_code":40801,"error":"the bytes are not JSON"`) + "]}"},
-		{"?format=string&offset=2", "application/json", head("?format=string&offset=2", "?format=string&offset=3") + record(2, data("STRING", "null"), data("STRING", `"x"`), "") + "]}"},
-		{"?offset=latest&timeout=0", "", head("?offset=latest&timeout=0", "?offset=3&timeout=0") + "]}"},
-		{"?timestamp=2023-11-14T22:13:21Z&timeout=0", "", head("?timestamp=2023-11-14T22:13:21Z&timeout=0", "?offset=3&timeout=0") + "]}"},
-		{"?timestamp=1700000000000&max_bytes=1", "", head("?timestamp=1700000000000&max_bytes=1", "?max_bytes=1&offset=1") + record(0, data("BINARY", "null"), data("BINARY", `"eyJhIjoxfQ=="`), "") + "]}"},
+		{"?offset=1", "", answer("?offset=1", "?offset=3", record(1, data("BINARY", `"aw=="`), data("BINARY", "null"), "")+","+record(2, data("BINARY", "null"), data("BINARY", `"eA=="`), ""))},
+		{"?max_bytes=1", "application/vnd.kafka.json.v2+json", answer("?max_bytes=1", "?max_bytes=1&offset=1", record(0, data("JSON", "null"), data("JSON", `{"a":1}`), ""))},
+		{"?format=json&offset=2", "", answer("?format=json&offset=2", "?format=json&offset=3", record(2, data("JSON", "null"), data("JSON", "null"), `,"error_code":40801,"error":"the bytes are not JSON"`))},
+		{"?format=string&offset=2", "application/json", answer("?format=string&offset=2", "?format=string&offset=3", record(2, data("STRING", "null"), data("STRING", `"x"`), ""))},
+		{"?offset=latest&timeout=0", "", answer("?offset=latest&timeout=0", "?offset=3&timeout=0", "")},
+		{"?timestamp=2023-11-14T22:13:21Z&timeout=0", "", answer("?timestamp=2023-11-14T22:13:21Z&timeout=0", "?offset=3&timeout=0", "")},
+		{"?timestamp=1700000000000&max_bytes=1", "", answer("?timestamp=1700000000000&max_bytes=1", "?max_bytes=1&offset=1", record(0, data("BINARY", "null"), data("BINARY", `"eyJhIjoxfQ=="`), ""))},
 	} {
 		code, body, header := p.call("GET", path+tc.query, tc.accept, "")
 		if code != 200 || body != tc.want || header.Get("Content-Type") != "application/json" {

@@ -1,0 +1,145 @@
+package reader
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// firstBytes is what the first request of a read asks for: how far the log
+// unpacks is known only after it.
+const firstBytes = 128 << 10
+
+// Request is one read from a partition.
+type Request struct {
+	TP
+	Offset   int64         // or Earliest, or Latest
+	MaxBytes int           // of keys and values; one record always passes
+	Wait     time.Duration // how long to wait for the first record
+}
+
+// Answer is where a read ended.
+type Answer struct {
+	Next          int64 // the offset to go on with
+	LogStart      int64
+	HighWatermark int64 // the offset that the next record will get
+}
+
+// Fetch reads the records from an offset on and gives them to take in portions,
+// in order and never empty. While take has one the next is fetched, so that two
+// are held at once. No portion and no error mean that there were no records
+// within the wait. An error before the first portion is returned: an offset
+// outside the log is Invalid, an unknown topic or partition NotFound. One behind
+// it ends the read, and the next read meets it. An error of take ends the read
+// and is returned as it is.
+func (r *Reader) Fetch(ctx context.Context, req Request, take func([]Record) error) (Answer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &scan{r: r, req: req, deadline: time.Now().Add(req.Wait), lives: 3}
+	if req.Offset < 0 {
+		offset, err := r.OffsetAt(ctx, req.TP, req.Offset)
+		if err != nil {
+			cancel()
+			return Answer{}, err
+		}
+		req.Offset = offset
+	}
+	s.answer.Next = req.Offset
+	ahead := s.fetch(ctx)
+	defer func() { cancel(); <-ahead }()
+	for {
+		portion, more, err := s.settle(ctx, <-ahead)
+		if more {
+			ahead = s.fetch(ctx)
+		}
+		if len(portion) > 0 && err == nil {
+			err = take(portion)
+		}
+		if err != nil || !more {
+			return s.answer, err
+		}
+	}
+}
+
+// scan is a read under way. Its fields are those of one goroutine: a request
+// that is fetched ahead has what it needs.
+type scan struct {
+	r        *Reader
+	req      Request
+	deadline time.Time
+	answer   Answer
+	given    int   // records so far
+	size     int   // of their keys and values
+	unpacked int64 // the bytes that the requests so far brought
+	asked    int64 // and what they asked for
+	lives    int   // failures that newer metadata may still mend
+}
+
+// fetch asks for what comes next. The channel gives the answer and is closed.
+func (s *scan) fetch(ctx context.Context) <-chan *part {
+	most := inLog(s.req.MaxBytes - s.size)
+	switch {
+	case s.asked == 0:
+		most = min(most, firstBytes)
+	case s.unpacked > s.asked: // compressed: what is too much would be unpacked for nothing
+		most = max(int32(int64(most)*s.asked/s.unpacked), min(most, firstBytes))
+	}
+	s.asked += int64(most)
+	p := &part{TP: s.req.TP, offset: s.answer.Next}
+	wait := min(time.Until(s.deadline), fetchSlice)
+	done := make(chan *part, 1)
+	go func() {
+		defer close(done)
+		if err := s.r.fetchFrom(ctx, []*part{p}, most, wait); err != nil {
+			p.err = err
+		}
+		done <- p
+	}()
+	return done
+}
+
+// settle moves the read behind what came, as far as it fits, and says whether
+// to go on.
+func (s *scan) settle(ctx context.Context, p *part) (portion []Record, more bool, err error) {
+	switch {
+	case p.err == nil:
+	case s.given > 0:
+		return nil, false, nil
+	case transient(p.err) && s.lives > 0 && ctx.Err() == nil:
+		s.lives--
+		err := s.r.relearn(ctx, p.Topic)
+		return nil, err == nil, err
+	default:
+		return nil, false, fmt.Errorf("reading %s/%d at offset %d: %w", p.Topic, p.Partition, p.offset, p.err)
+	}
+	a := &s.answer
+	a.LogStart, a.HighWatermark, a.Next = p.logStart, p.highWatermark, p.next
+	fit := s.fit(p.records)
+	some := s.given > 0 || fit > 0
+	s.given += fit
+	switch {
+	case fit < len(p.records):
+		a.Next = p.records[fit].Offset
+		return p.records[:fit], false, nil
+	case fit == 0:
+		more = time.Until(s.deadline) > 0
+	default:
+		more = s.size < s.req.MaxBytes
+	}
+	return p.records, more && !(some && a.Next >= a.HighWatermark), nil
+}
+
+// fit counts the records up to the one that would reach the limit. The first of
+// a read always fits.
+func (s *scan) fit(records []Record) int {
+	fit, full := 0, false
+	for i := range records {
+		n := len(records[i].Key) + len(records[i].Value)
+		s.unpacked += int64(n)
+		full = full || s.given+fit > 0 && s.size+n >= s.req.MaxBytes
+		if !full {
+			s.size += n
+			fit++
+		}
+	}
+	return fit
+}
