@@ -67,7 +67,7 @@ func Load(paths []string, o Options) (*Project, config.Problems) {
 	var problems config.Problems
 	if p.File = findProjectFile(paths, o.ProjectFile); p.File != "" {
 		p.Dir = filepath.Dir(p.File)
-		problems = append(problems, p.readProjectFile()...)
+		problems = append(problems, p.readProjectFile(o.Bootstrap)...)
 	}
 	if len(p.Clusters) == 0 && len(o.Bootstrap) > 0 {
 		s := kafka.DefaultSettings()
@@ -140,7 +140,7 @@ type projectHead struct {
 
 var projectKeys = []string{"clusters", "http"}
 
-func (p *Project) readProjectFile() config.Problems {
+func (p *Project) readProjectFile(embedded []string) config.Problems {
 	root, problems := config.ParseFile(p.File, p.resolver)
 	if root == nil {
 		return problems
@@ -152,7 +152,7 @@ func (p *Project) readProjectFile() config.Problems {
 	for _, f := range p.Registry.CheckFiles() {
 		problems = append(problems, keyProblem(root.Get("schema_registry"), f.Path, f.Message))
 	}
-	return append(problems, p.readClusters(root.Get("clusters"))...)
+	return append(problems, p.readClusters(root.Get("clusters"), embedded)...)
 }
 
 // pipelineFiles returns the pipeline files at the paths, sorted, each once.

@@ -96,6 +96,9 @@ func TestTheDefaultCluster(t *testing.T) {
 	for _, tc := range []struct{ name, project, keys, want, problem string }{
 		{name: "the first of the file", project: "clusters:\n  z: {bootstrap_server: \"z:1\"}\n  a: {bootstrap_server: \"a:1\"}\n", want: "z:1"},
 		{name: "the embedded one", want: "embedded:1"},
+		{name: "the embedded one under a name", project: "clusters:\n  dev: {}\n  z: {bootstrap_server: \"z:1\"}\n", want: "embedded:1"},
+		{name: "the embedded one with keys", project: "clusters: {dev: {client_id: me}}\n",
+			problem: "headrace.yaml:1:17: bootstrap_server is missing"},
 		{name: "the block's own", project: "clusters: {z: {bootstrap_server: \"z:1\"}}\n", keys: ", bootstrap_server: \"own:1\"", want: "own:1"},
 		{name: "half of its own", project: "clusters: {z: {bootstrap_server: \"z:1\"}}\n", keys: ", client_id: me",
 			problem: "p.yaml:3:5: bootstrap_server is missing; give one or more brokers as host:port"},
