@@ -127,8 +127,9 @@ func serveCluster(c pipelines.Cluster, settings kafka.ProducerSettings, ledger *
 			return nil, errors.Join(err, cluster.Close())
 		}
 	}
-	e := exporter.New(sink, exporter.Config{BatchSize: httpBatch, Concurrent: true, Log: log,
-		Origin: exporter.Origin{Pipeline: httpLedger, Block: c.Name}})
+	// Without the name of a block, as clients know nothing of blocks.
+	e := exporter.New(sink, exporter.Config{BatchSize: httpBatch, Concurrent: true, Log: log.With("cluster", c.Name),
+		Origin: exporter.Origin{Pipeline: httpLedger}})
 	return &served{Cluster: cluster, exporter: e, out: ledger.Watch(e), reader: reader.New(cluster, log)}, nil
 }
 
@@ -185,38 +186,26 @@ func (d *door) ready(ctx context.Context) error {
 // route returns where the records of a cluster go. One cluster serves every
 // id, as the original does; several go by their ids.
 func (d *door) route(ctx context.Context, id string) (connector.Publisher, error) {
-	c, err := d.cluster(ctx, id)
+	if id == "" || len(d.clusters) == 1 {
+		return d.clusters[0].out, nil
+	}
+	c, err := admin.ByID(ctx, d.clusters, id)
 	if err != nil {
 		return nil, err
 	}
 	return c.out, nil
 }
 
-// read is route for readers.
+// read returns the reader of a cluster.
 func (d *door) read(ctx context.Context, id string) (*reader.Reader, error) {
-	c, err := d.cluster(ctx, id)
+	if id == "" {
+		return d.clusters[0].reader, nil
+	}
+	c, err := admin.ByID(ctx, d.clusters, id)
 	if err != nil {
 		return nil, err
 	}
 	return c.reader, nil
-}
-
-func (d *door) cluster(ctx context.Context, id string) (*served, error) {
-	if id == "" || len(d.clusters) == 1 {
-		return d.clusters[0], nil
-	}
-	var unreachable error
-	for _, c := range d.clusters {
-		known, err := c.ID(ctx)
-		if err == nil && known == id {
-			return c, nil
-		}
-		unreachable = errors.Join(unreachable, err)
-	}
-	if unreachable != nil {
-		return nil, unreachable
-	}
-	return nil, connector.Errorf(connector.NotFound, "cluster %s is none of the project's clusters", id)
 }
 
 // Run serves until soft ends, finishes open requests, and closes the clusters;

@@ -143,9 +143,7 @@ func (c *Cluster) opened(o *opening) {
 
 // ID is Kafka's own id of the cluster, asked once and cached.
 func (c *Cluster) ID(ctx context.Context) (string, error) {
-	c.mu.Lock()
-	id := c.id
-	c.mu.Unlock()
+	id := c.KnownID()
 	if id != "" {
 		return id, nil
 	}
@@ -161,6 +159,13 @@ func (c *Cluster) ID(ctx context.Context) (string, error) {
 	c.id = id
 	c.mu.Unlock()
 	return id, nil
+}
+
+// KnownID is the cluster's id once ID got it, "" before. It asks nobody.
+func (c *Cluster) KnownID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.id
 }
 
 // Admin returns the shared administrative client on top of Client. It must not

@@ -90,8 +90,11 @@ func (s *segment) release() {
 // counts and the giver's own report tell the rest.
 func (e *Exporter) failed(m *connector.Message, r connector.Result) {
 	if e.first.Load() == nil && e.first.CompareAndSwap(nil, &DeliveryError{Block: e.cfg.Origin.Block, Err: r.Err}) {
-		e.log.Error("a record failed; further ones are only counted",
-			"block", e.cfg.Origin.Block, "kind", connector.KindOf(r.Err).String(), "error", r.Err)
+		log := e.log
+		if block := e.cfg.Origin.Block; block != "" {
+			log = log.With("block", block)
+		}
+		log.Error("a record failed; further ones are only counted", "kind", connector.KindOf(r.Err).String(), "error", r.Err)
 	}
 	if block := e.cfg.Origin.Block; block != "" && r.Err != nil {
 		r.Err = &DeliveryError{Block: block, Err: r.Err}
@@ -152,14 +155,19 @@ func (f *flight) wait(ctx context.Context) error {
 }
 
 // DeliveryError is why a record was not delivered, with the block that could
-// not. It has the kind of Err.
+// not, where there is one. It has the kind of Err.
 type DeliveryError struct {
 	Block string
 	Err   error
 }
 
 // Error implements error.
-func (e *DeliveryError) Error() string { return "block " + e.Block + ": " + e.Err.Error() }
+func (e *DeliveryError) Error() string {
+	if e.Block == "" {
+		return e.Err.Error()
+	}
+	return "block " + e.Block + ": " + e.Err.Error()
+}
 
 // Unwrap returns Err.
 func (e *DeliveryError) Unwrap() error { return e.Err }

@@ -34,6 +34,8 @@ const maxCalls = 64
 type Cluster interface {
 	// ID is Kafka's own id of the cluster.
 	ID(ctx context.Context) (string, error)
+	// KnownID is the id once it was asked for, "" before.
+	KnownID() string
 	// Client returns the shared client, opening it if need be.
 	Client(ctx context.Context) (sarama.Client, error)
 }
@@ -58,6 +60,9 @@ func (a *Admin) ID(ctx context.Context) (string, error) {
 	id, err := a.cluster.ID(ctx)
 	return id, explain("asking for the cluster's id", err)
 }
+
+// KnownID is the id once it was asked for, "" before.
+func (a *Admin) KnownID() string { return a.cluster.KnownID() }
 
 const (
 	attempts     = 5

@@ -22,6 +22,7 @@ type connection struct {
 }
 
 func (c connection) ID(context.Context) (string, error)            { return c.id, nil }
+func (c connection) KnownID() string                               { return "" }
 func (c connection) Client(context.Context) (sarama.Client, error) { return c.client, nil }
 
 func dial(t *testing.T, addrs []string) connection {

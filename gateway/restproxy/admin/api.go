@@ -113,44 +113,17 @@ type explained struct {
 func (e *explained) Error() string   { return e.cause.Error() }
 func (e *explained) Unwrap() []error { return []error{e.answer, e.cause} }
 
-// cluster finds the cluster of the path among those that are served. All are
-// asked at once, so that a dead one does not hold up the others. While one
-// cannot say its id, an id that is unknown may be its own.
+// cluster finds the cluster of the path among those that are served.
 func (r *request) cluster() (*admin.Admin, error) {
 	all, err := r.api.Clusters.All(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	type answer struct {
-		cluster *admin.Admin
-		id      string
-		err     error
-	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	answers := make(chan answer, len(all))
-	for _, c := range all {
-		go func() {
-			id, err := c.ID(ctx)
-			answers <- answer{c, id, err}
-		}()
-	}
-	var unreachable error
-	for range all {
-		switch got := <-answers; {
-		case got.err != nil:
-			unreachable = got.err
-		case got.id == r.id:
-			return got.cluster, nil
-		}
-	}
-	if unreachable != nil {
-		return nil, unreachable
-	}
-	if strings.Contains(r.URL.Path, "/consumer-groups") {
+	c, err := ByID(r.Context(), all, r.id)
+	if unknown := (*wire.Error)(nil); errors.As(err, &unknown) && strings.Contains(r.URL.Path, "/consumer-groups") {
 		return nil, wire.Errorf(http.StatusNotFound, "Cluster %s could not be found.", r.id)
 	}
-	return nil, wire.UnknownCluster(r.id)
+	return c, err
 }
 
 // number reads an integer of the path; anything else is a path that does not

@@ -26,8 +26,10 @@ func (a *api) clusters(r *request) (reply, error) {
 	}
 	wg.Wait()
 	items := []Cluster{}
+	listed := map[string]bool{} // of entries with the same id the first is served
 	for _, item := range described {
-		if item != nil {
+		if item != nil && !listed[item.ClusterID] {
+			listed[item.ClusterID] = true
 			items = append(items, *item)
 		}
 	}

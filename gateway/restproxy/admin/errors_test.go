@@ -316,6 +316,12 @@ func TestSeveralClusters(t *testing.T) {
 	if w := p.must(200, "GET", "/topics", ""); w.Body.String() != "[]" {
 		t.Errorf("v2 is not on the first cluster: %s", w.Body)
 	}
+	_, again := newCluster(t, "lkc-1")
+	mux = http.NewServeMux()
+	Register(mux, "", Deps{Clusters: Fixed{one, two, again}})
+	if w := (&proxy{t: t, handler: mux}).must(200, "GET", "/v3/clusters", ""); strings.Count(w.Body.String(), `"kind":"KafkaCluster"`) != 2 {
+		t.Errorf("two entries of one cluster: %s", w.Body)
+	}
 	second.Close()
 	p.must(200, "GET", "/v3/clusters/lkc-1/topics", "")
 	if w := p.must(200, "GET", "/v3/clusters", ""); strings.Count(w.Body.String(), `"kind":"KafkaCluster"`) != 1 {

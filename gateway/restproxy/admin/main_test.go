@@ -32,6 +32,7 @@ type connection struct {
 }
 
 func (c connection) ID(context.Context) (string, error)            { return c.id, nil }
+func (c connection) KnownID() string                               { return c.id }
 func (c connection) Client(context.Context) (sarama.Client, error) { return c.client, nil }
 
 // proxy is the endpoints on a broker in this process.
