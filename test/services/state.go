@@ -19,6 +19,8 @@ type Held struct {
 	Env  map[string]string
 	PIDs []int    // leaders of the process groups to stop, in the order to stop them
 	Dirs []string // what to remove then
+
+	keycloak *KeycloakServer // the one that secure and keycloak mean; nil until started
 }
 
 func statePath() (string, error) {
@@ -70,11 +72,7 @@ func (h *Held) start(ctx context.Context, name string) error {
 		h.Env[env] = k.Address()
 		h.keepKafka(k)
 	case "keycloak":
-		kc, _, err := startKeycloak(ctx, true)
-		if err != nil {
-			return err
-		}
-		h.keepKeycloak(kc)
+		return h.startKeycloak(ctx)
 	case "registry":
 		r, _, err := startRegistry(ctx, true)
 		if err != nil {
@@ -96,12 +94,10 @@ func (h *Held) startSecure(ctx context.Context) error {
 		return err
 	}
 	h.keep(kdc.proc, kdc.dir)
-	kc, _, err := startKeycloak(ctx, true)
-	if err != nil {
+	if err := h.startKeycloak(ctx); err != nil {
 		return err
 	}
-	h.keepKeycloak(kc)
-	s, _, err := startSecure(ctx, kc, kdc, true)
+	s, _, err := startSecure(ctx, h.keycloak, kdc, true)
 	if err != nil {
 		return err
 	}
@@ -115,6 +111,23 @@ func (h *Held) startSecure(ctx context.Context) error {
 	return nil
 }
 
+// startKeycloak starts the identity provider unless it runs: the brokers of
+// secure must know the one whose address and CA the environment names.
+func (h *Held) startKeycloak(ctx context.Context) error {
+	if h.keycloak != nil {
+		return nil
+	}
+	kc, _, err := startKeycloak(ctx, true)
+	if err != nil {
+		return err
+	}
+	h.keycloak = kc
+	h.Env["ISSUER"], h.Env["TOKEN_URL"], h.Env["TOKEN_URL_TLS"] = kc.Issuer, kc.TokenURL, kc.TokenURLTLS
+	h.Env["CERTS"] = kc.dir
+	h.keep(kc.proc, kc.dir)
+	return nil
+}
+
 func (h *Held) keep(p *process, dir string) {
 	h.PIDs = slices.Insert(h.PIDs, 0, p.pid)
 	h.Dirs = append(h.Dirs, dir)
@@ -124,12 +137,6 @@ func (h *Held) keepKafka(k *KafkaCluster) {
 	for _, b := range k.brokers {
 		h.keep(b.proc, k.dir)
 	}
-}
-
-func (h *Held) keepKeycloak(k *KeycloakServer) {
-	h.Env["ISSUER"], h.Env["TOKEN_URL"], h.Env["TOKEN_URL_TLS"] = k.Issuer, k.TokenURL, k.TokenURLTLS
-	h.Env["CERTS"] = k.dir
-	h.keep(k.proc, k.dir)
 }
 
 // halt ends the groups by their recorded ids. An id that is not ours any more
