@@ -173,7 +173,7 @@ func (k *kafkaExporter) openExporter(_ context.Context, env plugin.Env) (*export
 		return nil, err
 	}
 	if k.cfg.Sink.Enabled() {
-		reg, err := schemaregistry.Open("schema_registry of "+env.Block, *k.cfg.Sink.Registry, env.Log)
+		reg, err := schemaregistry.Open("schema_registry of "+env.Block, *k.cfg.Sink.Registry, env.Registerer(env.Block), env.Log)
 		if err != nil {
 			return nil, errors.Join(err, out.Close(context.Background()))
 		}
@@ -203,6 +203,11 @@ func (k *kafkaLoader) openSource(env plugin.Env) (connector.Source, error) {
 		return nil, errors.Join(err, cluster.Close())
 	}
 	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
+		remove, err := plugin.Register(env.Registerer(env.Block), cluster.Collectors())
+		if err != nil {
+			return errors.Join(err, cluster.Close())
+		}
+		defer remove()
 		return errors.Join(source.Run(ctx, out), cluster.Close())
 	}), nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
+	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy"
@@ -122,10 +123,8 @@ func serveCluster(c pipelines.Cluster, settings kafka.ProducerSettings, ledger *
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	for _, collector := range cluster.Collectors() {
-		if err := reg.Register(collector); err != nil {
-			return nil, errors.Join(err, cluster.Close())
-		}
+	if _, err := plugin.Register(reg, cluster.Collectors()); err != nil {
+		return nil, errors.Join(err, cluster.Close())
 	}
 	// Without the name of a block, as clients know nothing of blocks.
 	e := exporter.New(sink, exporter.Config{BatchSize: httpBatch, Concurrent: true, Log: log.With("cluster", c.Name),
@@ -138,13 +137,8 @@ func (d *door) openRegistry(s schemaregistry.Settings, reg prometheus.Registerer
 	if s.IsZero() {
 		return nil
 	}
-	if d.registry, err = schemaregistry.Open("schema_registry", s, d.log); err != nil {
+	if d.registry, err = schemaregistry.Open("schema_registry", s, reg, d.log); err != nil {
 		return &exit{exitBadConfig, err}
-	}
-	for _, c := range d.registry.Collectors() {
-		if err := reg.Register(c); err != nil {
-			return &exit{exitFailed, err}
-		}
 	}
 	return nil
 }

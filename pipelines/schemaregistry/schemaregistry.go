@@ -5,6 +5,7 @@
 package schemaregistry
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/headrace/headrace/auth/httpclient"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec/registry"
+	"github.com/headrace/headrace/connector/plugin"
 )
 
 // Settings are the keys of schema_registry.
@@ -56,12 +58,14 @@ func (s *Settings) IsZero() bool { return len(s.URLs()) == 0 }
 // Registry is an open registry.
 type Registry struct {
 	*registry.Schemas
-	http *httpclient.Client
+	http       *httpclient.Client
+	unregister func()
 }
 
 // Open makes the client of checked settings that name a registry; it needs no
-// network. name is what the registry is called in the log.
-func Open(name string, s Settings, log *slog.Logger) (*Registry, error) {
+// network. name is what the registry is called in the log. The metrics of its
+// tokens are in reg, which may be nil, until the registry is closed.
+func Open(name string, s Settings, reg prometheus.Registerer, log *slog.Logger) (*Registry, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -71,13 +75,18 @@ func Open(name string, s Settings, log *slog.Logger) (*Registry, error) {
 	}
 	client, err := registry.New(registry.Config{URLs: s.URLs(), HTTP: http, Timeout: time.Duration(s.Timeout), Normalize: s.Normalize})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, http.Close())
 	}
-	return &Registry{registry.NewSchemas(client, registry.Limits{MaxSchemas: s.CacheSize, LatestTTL: time.Duration(s.LatestTTL)}), http}, nil
+	remove, err := plugin.Register(reg, http.Collectors())
+	if err != nil {
+		return nil, errors.Join(err, http.Close())
+	}
+	schemas := registry.NewSchemas(client, registry.Limits{MaxSchemas: s.CacheSize, LatestTTL: time.Duration(s.LatestTTL)})
+	return &Registry{Schemas: schemas, http: http, unregister: remove}, nil
 }
 
-// Collectors are the metrics of the registry's tokens.
-func (r *Registry) Collectors() []prometheus.Collector { return r.http.Collectors() }
-
 // Close ends the renewal of tokens and closes idle connections.
-func (r *Registry) Close() error { return r.http.Close() }
+func (r *Registry) Close() error {
+	r.unregister()
+	return r.http.Close()
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/plugin"
 )
 
 // Config are the keys of a Kafka exporter block that concern the sink.
@@ -56,39 +57,18 @@ func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	s := &sink{Sink: producer, cluster: cluster, registerer: reg}
-	if err := s.register(); err != nil {
-		s.unregister()
+	remove, err := plugin.Register(reg, cluster.Collectors())
+	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	return s, nil
+	return &sink{Sink: producer, cluster: cluster, unregister: remove}, nil
 }
 
 // sink closes its cluster with itself.
 type sink struct {
 	connector.Sink
 	cluster    *kafka.Cluster
-	registerer prometheus.Registerer
-	registered []prometheus.Collector
-}
-
-func (s *sink) register() error {
-	if s.registerer == nil {
-		return nil
-	}
-	for _, c := range s.cluster.Collectors() {
-		if err := s.registerer.Register(c); err != nil {
-			return err
-		}
-		s.registered = append(s.registered, c)
-	}
-	return nil
-}
-
-func (s *sink) unregister() {
-	for _, c := range s.registered {
-		s.registerer.Unregister(c)
-	}
+	unregister func()
 }
 
 // Close implements connector.Sink.
