@@ -31,7 +31,9 @@ func (b *body) guard(w http.ResponseWriter, rc io.ReadCloser, limit int64, timeo
 // Read returns *http.MaxBytesError once the body is larger than the limit.
 func (b *body) Read(p []byte) (int, error) {
 	if b.stream {
-		return b.rc.Read(p)
+		n, err := b.rc.Read(p)
+		b.ended = b.ended || err == io.EOF
+		return n, err
 	}
 	if b.quota <= 0 {
 		_ = b.conn.SetReadDeadline(time.Now().Add(b.timeout)) // without deadlines the server's own bounds hold
@@ -59,11 +61,25 @@ func (b *body) Read(p []byte) (int, error) {
 // Close closes the request's body.
 func (b *body) Close() error { return b.rc.Close() }
 
+// cutOff reports whether a stream was left before its end. What still comes on
+// the connection is the rest of that body: it must not be read as a request.
+func (b *body) cutOff() bool { return b.stream && !b.ended }
+
 // Stream lifts the bounds of size and time from the body of a request: its
 // handler reads it for as long as the client sends and bounds each record
-// itself. Called before the first read.
+// itself. Called before the first read. A handler that stops before the end
+// of the body also ends the connection. Bodies that are wrapped are found by
+// their Unwrap.
 func Stream(r *http.Request) {
-	if b, ok := r.Body.(*body); ok {
-		b.stream = true
+	for rc := r.Body; rc != nil; {
+		switch b := rc.(type) {
+		case *body:
+			b.stream = true
+			return
+		case interface{ Unwrap() io.ReadCloser }:
+			rc = b.Unwrap()
+		default:
+			return
+		}
 	}
 }

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -96,5 +98,75 @@ func TestHeadersAndLists(t *testing.T) {
 	cfg.Headers = map[string]string{"X-Foo": "a\r\nSet-Cookie: x"}
 	if faults := cfg.Validate(); len(faults) != 1 || faults[0].Path != "headers.X-Foo" {
 		t.Error(faults)
+	}
+}
+
+// TestRestOfAStreamIsNoRequest leaves a stream before its end: what the client
+// still sends of its body must not be served as its next request.
+func TestRestOfAStreamIsNoRequest(t *testing.T) {
+	const head = "POST /stream HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+	served := make(chan string, 10)
+	url, _ := started(t, DefaultConfig(), func(s *Server) {
+		s.HandleFunc("POST /stream", func(w http.ResponseWriter, r *http.Request) {
+			Stream(r)
+			conn := http.NewResponseController(w)
+			_ = conn.EnableFullDuplex()
+			_, _ = r.Body.Read(make([]byte, 1))
+			_, _ = io.WriteString(w, "enough")
+			_ = conn.Flush()
+			_ = conn.SetReadDeadline(time.Now())
+			_, _ = io.Copy(io.Discard, r.Body)
+		})
+		s.HandleFunc("GET /next", func(http.ResponseWriter, *http.Request) { served <- "next" })
+	})
+	for _, tc := range []struct {
+		name, sent, later string
+		want              int // requests that are served behind it
+	}{
+		{name: "ended", sent: head + "1\r\nx\r\n0\r\n\r\n", later: "GET /next HTTP/1.1\r\nHost: h\r\n\r\n", want: 1},
+		{name: "open", sent: head + "1\r\nx\r\n", later: "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"},
+		{name: "broken", sent: head + "1\r\nx\r\nzz\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			if _, err := io.WriteString(conn, tc.sent); err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewReader(conn)
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := io.ReadAll(res.Body); err != nil || string(text) != "enough" {
+				t.Errorf("%q %v", text, err)
+			}
+			_, _ = io.WriteString(conn, tc.later) // the connection may be closed already
+			_ = conn.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, in) // until the server closes
+			if len(served) != tc.want {
+				t.Errorf("%d requests were served behind it, want %d", len(served), tc.want)
+			}
+			for len(served) > 0 {
+				<-served
+			}
+		})
+	}
+}
+
+type wrapped struct{ io.ReadCloser }
+
+func (w wrapped) Unwrap() io.ReadCloser { return w.ReadCloser }
+
+func TestStreamOfAWrappedBody(t *testing.T) {
+	b := &body{}
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Body = wrapped{wrapped{b}}
+	if Stream(r); !b.stream {
+		t.Error("the bounds of the body are still there")
 	}
 }

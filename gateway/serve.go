@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -49,6 +50,9 @@ func (s *Server) finish(res *response, r *http.Request, start time.Time) {
 	}
 	if failure == nil {
 		res.end()
+		if res.body.cutOff() {
+			closeBehind(res.ResponseWriter)
+		}
 	}
 	s.metrics.observe(r.Pattern, res.code, time.Since(start))
 	if failure != nil {
@@ -60,6 +64,14 @@ func (s *Server) finish(res *response, r *http.Request, start time.Time) {
 		res.reset()
 		responses.Put(res)
 	}
+}
+
+// closeBehind makes the server close the connection behind this answer, also
+// when its header is sent already: net/http has that for bodies that are over
+// a limit, and leaves the client time to read the answer. With full duplex it
+// does not do so by itself when it failed to find the end of a body.
+func closeBehind(w http.ResponseWriter) {
+	_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1)) // the error is the limit's
 }
 
 // cors adds the CORS headers and reports whether it answered a preflight.

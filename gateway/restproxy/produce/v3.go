@@ -120,6 +120,9 @@ func appendRune(b []byte, c byte) []byte {
 
 func (l *latin1) Close() error { return l.from.Close() }
 
+// Unwrap lets the server find its own body.
+func (l *latin1) Unwrap() io.ReadCloser { return l.from }
+
 // callV3 is one v3 request on its way.
 type callV3 struct {
 	h              *Handler

@@ -71,7 +71,10 @@ func (c *callV3) stream(w http.ResponseWriter, r *http.Request) {
 		case <-c.ctx.Done():
 		}
 	}
-	// What the client still sends must not be waited for.
+	// The end of a body that is there already keeps the connection; what the
+	// client still sends must not be waited for.
+	_ = s.conn.SetReadDeadline(time.Now())
+	_, _ = io.CopyN(io.Discard, r.Body, wholeBody) // without its end the connection is closed
 	_ = s.conn.SetReadDeadline(time.Now().Add(c.h.cfg.StreamGrace))
 }
 
