@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // Limits of renewal.
@@ -111,7 +111,7 @@ func (c *Cached) Token(ctx context.Context) (Token, error) {
 		if fl.err == nil {
 			return fl.tok, nil
 		}
-		if try == callerTries || !connector.KindOf(fl.err).Retriable() || !sleep(ctx, pause(try)) {
+		if try == callerTries || !connector.KindOf(fl.err).Retriable() || !backoff.Sleep(ctx, pause(try)) {
 			return Token{}, fl.err
 		}
 	}
@@ -193,7 +193,7 @@ func (c *Cached) startRenewer() {
 func (c *Cached) renew() {
 	for failures := 0; ; {
 		wait, end := c.schedule(failures)
-		if !time.Now().Add(wait).Before(end) || !sleep(c.ctx, wait) {
+		if !time.Now().Add(wait).Before(end) || !backoff.Sleep(c.ctx, wait) {
 			break
 		}
 		fl := c.relaunch(failures == 0)
@@ -243,21 +243,5 @@ func (c *Cached) relaunch(first bool) *flight {
 
 // pause is exponential with jitter: between half and all of the step.
 func pause(failures int) time.Duration {
-	step := firstBackoff << min(failures-1, 10)
-	step = min(step, maxBackoff)
-	return step/2 + rand.N(step/2)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Half(backoff.Step(firstBackoff, maxBackoff, failures))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/internal/backoff"
 	"github.com/headrace/headrace/pipelines/schedule"
 	"github.com/headrace/headrace/pipelines/state"
 )
@@ -173,7 +174,7 @@ func (s *Supervisor) scheduled(ctx context.Context, d *Definition, tick time.Tim
 		}
 		wait := d.Retry.Wait(attempt + 1)
 		s.Log.Warn("run failed; it is tried again", "pipeline", d.Name, "attempt", attempt+1, "of", d.Retry.Attempts, "wait", wait)
-		if !sleep(ctx, wait) {
+		if !backoff.Sleep(ctx, wait) {
 			return
 		}
 	}
@@ -198,20 +199,9 @@ func (s *Supervisor) stream(ctx context.Context, d *Definition) {
 		}
 		wait := d.Retry.Wait(attempt)
 		s.Log.Warn("stream failed; it is started again", "pipeline", d.Name, "wait", wait)
-		if !sleep(ctx, wait) {
+		if !backoff.Sleep(ctx, wait) {
 			return
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

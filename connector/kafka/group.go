@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // Where a group starts that has no committed position.
@@ -157,18 +158,9 @@ func (g *groupSource) sessions(ctx context.Context, group sarama.ConsumerGroup, 
 			return connector.Errorf(kind, "reading %v as the group %s: %w", g.cfg.Topics, g.cfg.Group, err)
 		}
 		g.cfg.Log.Warn("the consumer group's session failed; joining again", "group", g.cfg.Group, "attempt", failures, "error", err)
-		wait(ctx, min(firstSessionWait<<(failures-1), maxSessionWait))
+		backoff.Sleep(ctx, backoff.Step(firstSessionWait, maxSessionWait, failures))
 	}
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // groupHandler publishes what the claims bring.

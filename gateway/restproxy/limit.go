@@ -1,13 +1,13 @@
 package restproxy
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // maxTenants bounds the clusters that limits are kept for; ids come from paths
@@ -124,7 +124,7 @@ func (l *limits) guard(r openapi.Route) http.Handler {
 		patience := time.Duration(l.requests.Wait)
 		for _, b := range []*bucket{l.all, l.perCluster.of(req.PathValue("cluster_id"))} {
 			wait, ok := b.take(time.Now(), cost, patience)
-			if !ok || wait > 0 && !sleep(req.Context(), wait) {
+			if !ok || wait > 0 && !backoff.Sleep(req.Context(), wait) {
 				w.Header().Set("Retry-After", "1")
 				wire.WriteError(w, req, wire.Errorf(http.StatusTooManyRequests, "Request rate limit exceeded: The rate limit of requests per second has been exceeded."))
 				return
@@ -133,17 +133,6 @@ func (l *limits) guard(r openapi.Route) http.Handler {
 		}
 		r.Handler.ServeHTTP(w, req)
 	})
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // records is the limit of produced records; nil when there is none.

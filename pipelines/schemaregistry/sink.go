@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec/registry"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // How long a registry that is away is waited for between two attempts.
@@ -148,11 +149,7 @@ func (s *sink) append(ctx context.Context, arena []byte, ref registry.Ref, value
 		if wait == minRetry {
 			s.log.Warn("the Schema Registry is away; records wait for it", "error", err)
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !backoff.Sleep(ctx, wait) {
 			return arena, nil, err
 		}
 		wait = min(2*wait, maxRetry)

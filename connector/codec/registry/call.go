@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 const (
@@ -88,7 +88,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, wha
 	var err error
 	for attempt := range c.cfg.Attempts {
 		if attempt > 0 {
-			if !sleep(ctx, pause(err, wait)) {
+			if !backoff.Sleep(ctx, pause(err, wait)) {
 				break
 			}
 			wait = min(2*wait, maxWait)
@@ -110,24 +110,13 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, wha
 }
 
 // pause is the wait before the next attempt: what the registry asked for, or
-// the back-off with up to half of it at random.
+// the back-off with up to half of it left out at random.
 func pause(err error, wait time.Duration) time.Duration {
 	var e *connector.Error
 	if errors.As(err, &e) && e.RetryAfter > 0 {
 		return min(e.RetryAfter, maxWait)
 	}
-	return wait/2 + rand.N(wait/2+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Half(wait)
 }
 
 func (c *Client) once(ctx context.Context, method, at string, body []byte, out any) error {

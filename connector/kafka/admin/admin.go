@@ -19,6 +19,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // Timeout is the longest that a call takes: a request to a dead broker is to be
@@ -94,13 +95,11 @@ func call[T any](ctx context.Context, a *Admin, what string, attempt func(sarama
 	go func() {
 		defer func() { <-a.slots }()
 		var last answer
-		backoff := firstBackoff
-		for range attempts {
+		for n := range attempts {
 			last.value, last.err = attempt(client)
-			if !passing(last.err) || !wait(ctx, backoff) {
+			if !passing(last.err) || !backoff.Sleep(ctx, firstBackoff<<n) {
 				break
 			}
-			backoff *= 2
 		}
 		answers <- last
 	}()
@@ -119,17 +118,6 @@ func call[T any](ctx context.Context, a *Admin, what string, attempt func(sarama
 func do(ctx context.Context, a *Admin, what string, attempt func(sarama.Client) error) error {
 	_, err := call(ctx, a, what, func(c sarama.Client) (struct{}, error) { return struct{}{}, attempt(c) })
 	return err
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // passing reports whether the same request may succeed in a moment.

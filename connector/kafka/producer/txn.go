@@ -11,6 +11,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // transactions is the state of KIP-98's transactional producer: one
@@ -272,11 +273,7 @@ func (x *transactions) until(ctx context.Context, what string, exchange func() e
 		if !x.later(err) {
 			return x.failed(what, err)
 		}
-		pause := time.NewTimer(jitter(min(x.p.cfg.retryBackoff<<min(n, 6), time.Second)))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !backoff.Sleep(ctx, jitter(backoff.Step(x.p.cfg.retryBackoff, time.Second, n+1))) {
 			return fmt.Errorf("%s %q: %w; last error: %w", what, x.p.cfg.TransactionalID, ctx.Err(), err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 const (
@@ -36,11 +37,7 @@ func transient(err error) bool {
 
 // relearn asks where the partitions of a topic are now, after a short pause.
 func (r *Reader) relearn(ctx context.Context, topic string) error {
-	timer := time.NewTimer(retryBackoff)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	if !backoff.Sleep(ctx, retryBackoff) {
 		return ctx.Err()
 	}
 	client, err := r.cluster.Client(ctx)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // The times of group membership, as the Java consumer has them by default,
@@ -48,11 +49,7 @@ func toCoordinator[T any](ctx context.Context, g group, limit time.Duration, req
 		if err == nil || lives == 0 || ctx.Err() != nil || connector.KindOf(err) != connector.Unavailable {
 			return answer, err
 		}
-		timer := time.NewTimer(5 * retryBackoff)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !backoff.Sleep(ctx, 5*retryBackoff) {
 			return zero, ctx.Err()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // rosterProtocol is the protocol type of a roster's group, so that no consumer
@@ -77,11 +78,7 @@ func (x *Roster) await(ctx context.Context) {
 		if d, err := x.describe(ctx); err != nil || d.State != "Empty" && d.State != "Dead" {
 			return
 		}
-		timer := time.NewTimer(retryBackoff)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !backoff.Sleep(ctx, retryBackoff) {
 			return
 		}
 	}
@@ -117,13 +114,8 @@ func (x *Roster) run(ctx context.Context, says string) {
 			m.member = ""
 		}
 		x.log.Debug("this process is not in the list of gateways", "group", x.group.id, "error", err)
-		timer := time.NewTimer(min(100*time.Millisecond<<min(failures, 8), 30*time.Second))
 		failures++
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		backoff.Sleep(ctx, backoff.Step(100*time.Millisecond, 30*time.Second, failures))
 	}
 	if m.member == "" {
 		return
@@ -223,11 +215,7 @@ func (x *Roster) Members(ctx context.Context) ([]string, error) {
 		case "Empty", "Dead", "":
 			return nil, nil
 		}
-		timer := time.NewTimer(4 * retryBackoff)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !backoff.Sleep(ctx, 4*retryBackoff) {
 			return nil, connector.Errorf(connector.Unavailable, "asking who is in the group %s: it does not come to rest: %w", x.group.id, ctx.Err())
 		}
 	}
