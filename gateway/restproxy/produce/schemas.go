@@ -55,10 +55,10 @@ func (h *Handler) encodeV2(ctx context.Context, b *batch, req *requestV2) error 
 		m := &b.messages[i]
 		var err error
 		if m.Key, err = h.encodePartV2(ctx, req, true, m.Key); err != nil {
-			return err
+			return schemaErrorV2(err, i, "key")
 		}
 		if m.Value, err = h.encodePartV2(ctx, req, false, m.Value); err != nil {
-			return err
+			return schemaErrorV2(err, i, "value")
 		}
 	}
 	return nil
@@ -85,19 +85,20 @@ func (h *Handler) encodePartV2(ctx context.Context, req *requestV2, key bool, da
 	}
 	encoded, used, err := h.cfg.Schemas.Encode(ctx, ref, data)
 	if err != nil {
-		return nil, schemaErrorV2(err)
+		return nil, err
 	}
 	schema.id = used.ID // the records behind this one are spared the look-up
 	return encoded, nil
 }
 
-func schemaErrorV2(err error) error {
+// schemaErrorV2 is the answer when a part of a record could not be encoded.
+func schemaErrorV2(err error, record int, part string) error {
 	var own *wire.Error
 	switch {
 	case errors.As(err, &own):
 		return own
 	case connector.KindOf(err) == connector.Invalid:
-		return badBody("%s", firstLine(err.Error()))
+		return badBody("records[%d].%s: %s", record, part, firstLine(err.Error()))
 	case connector.KindOf(err) == connector.Denied:
 		return wire.Errorf(wire.CodeKafkaAuthorization, "%s", firstLine(err.Error()))
 	default:

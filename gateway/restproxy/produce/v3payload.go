@@ -120,7 +120,7 @@ func (c *callV3) encode(d *dataV3, key bool, p *part) ([]byte, failure) {
 		ID: d.id, Version: d.version, Schema: d.schema}
 	out, used, err := c.h.cfg.Schemas.Encode(c.ctx, ref, data)
 	if err != nil {
-		return nil, schemaFailure(err)
+		return nil, schemaFailure(err, key)
 	}
 	p.kind, p.schema, p.subject, p.schemaID, p.version = used.Type, true, used.Subject, used.ID, used.Version
 	if out != nil {
@@ -129,13 +129,19 @@ func (c *callV3) encode(d *dataV3, key bool, p *part) ([]byte, failure) {
 	return out, failure{}
 }
 
-func schemaFailure(err error) failure {
+// schemaFailure is the element of a record whose key or value could not be
+// encoded.
+func schemaFailure(err error, key bool) failure {
+	part := "value"
+	if key {
+		part = "key"
+	}
 	var own *wire.Error
 	switch {
 	case errors.As(err, &own):
 		return flattened(own)
 	case connector.KindOf(err) == connector.Invalid:
-		return badData("%s", err.Error())
+		return badData("%s: %s", part, err.Error())
 	case connector.KindOf(err) == connector.Denied:
 		return failure{code: wire.CodeKafkaAuthorization, message: err.Error()}
 	default:

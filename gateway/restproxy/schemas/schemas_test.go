@@ -94,16 +94,16 @@ func TestV3Combinations(t *testing.T) {
 func TestV3Errors(t *testing.T) {
 	p := seeded(t)
 	for _, c := range []struct{ name, value, want string }{
-		{"does not fit", `{"data":{"id":"x","nick":null}}`, `{"error_code":400,"message":"Bad Request: $.id: expected a long, got a string"}`},
-		{"bare union", `{"data":{"id":1,"nick":"n"}}`, `{"error_code":400,"message":"Bad Request: $.nick: expected a union's value`},
-		{"null", `{"data":null}`, `{"error_code":400,"message":"Bad Request: $: expected record x.User, got null"}`},
+		{"does not fit", `{"data":{"id":"x","nick":null}}`, `{"error_code":400,"message":"Bad Request: value: $.id: expected a long, got a string"}`},
+		{"bare union", `{"data":{"id":1,"nick":"n"}}`, `{"error_code":400,"message":"Bad Request: value: $.nick: expected a union's value`},
+		{"null", `{"data":null}`, `{"error_code":400,"message":"Bad Request: value: $: expected record x.User, got null"}`},
 		{"unknown id", `{"schema_id":99,"data":{"id":1}}`, `{"error_code":422,"message":"Error: 42207 : Error serializing message. schema registry: get schema id 99: 40403`},
 		{"unknown version", `{"schema_version":9,"data":{"id":1}}`, `{"error_code":422,"message":"Error: 42207 : Error serializing message. schema registry: get version 9 of subject t-value: 40402`},
 		{"unknown subject", `{"subject":"nowhere","data":{"id":1}}`, `{"error_code":422,"message":"Error: 42207 : Error serializing message. schema registry: get version latest of subject nowhere: 40401`},
 		{"broken schema", `{"type":"AVRO","schema":"{","data":{"id":1}}`, `{"error_code":422,"message":"Error: 42205 : Invalid schema: the Avro schema is not valid`},
 		{"other type", `{"type":"PROTOBUF","schema":` + strconv.Quote(avroUser) + `,"data":{"id":1}}`, `{"error_code":422,"message":"Error: 42205 : Invalid schema: the Protobuf schema is not valid`},
-		{"JSON Schema", `{"schema_id":5,"subject_name_strategy":"TOPIC_RECORD_NAME","data":{}}`, `{"error_code":400,"message":"Bad Request: $: missing id"}`},
-		{"Protobuf", `{"schema_id":4,"subject":"x.User","data":{"idd":1}}`, `{"error_code":400,"message":"Bad Request: $.idd: the message has no such field"}`},
+		{"JSON Schema", `{"schema_id":5,"subject_name_strategy":"TOPIC_RECORD_NAME","data":{}}`, `{"error_code":400,"message":"Bad Request: value: $: missing id"}`},
+		{"Protobuf", `{"schema_id":4,"subject":"x.User","data":{"idd":1}}`, `{"error_code":400,"message":"Bad Request: value: $.idd: the message has no such field"}`},
 		{"strategy without schema", `{"subject_name_strategy":"RECORD_NAME","data":{}}`, `{"error_code":400,`},
 		{"id and version", `{"schema_id":1,"schema_version":1,"data":{}}`, `{"error_code":400,`},
 		{"text without type", `{"schema":"\"int\"","data":1}`, `{"error_code":400,`},
@@ -126,7 +126,7 @@ func TestV2Errors(t *testing.T) {
 		status             int
 		want               string
 	}{
-		{"does not fit", "avro", `{"value_schema_id":1,"records":[{"value":{"id":1,"nick":null}},{"value":{"id":1}}]}`, 400, `{"error_code":400,"message":"Bad Request: $.nick: field nick of record x.User is missing"}`},
+		{"does not fit", "avro", `{"value_schema_id":1,"records":[{"value":{"id":1,"nick":null}},{"value":{"id":1}}]}`, 400, `{"error_code":400,"message":"Bad Request: records[1].value: $.nick: field nick of record x.User is missing"}`},
 		{"no value schema", "avro", `{"records":[{"value":{"id":1}}]}`, 422, `{"error_code":42202,`},
 		{"no key schema", "avro", `{"value_schema_id":1,"records":[{"key":"k","value":{"id":1,"nick":null}}]}`, 422, `{"error_code":42201,`},
 		{"broken schema", "avro", `{"value_schema":"{","records":[{"value":1}]}`, 422, `{"error_code":42205,"message":"Invalid schema: the Avro schema is not valid`},
