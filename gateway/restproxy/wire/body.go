@@ -2,14 +2,15 @@ package wire
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxBody is the largest body that DecodeBody reads when the server set no
@@ -38,42 +39,57 @@ func DecodeBody(r *http.Request, v any, missing *Error) error {
 	return Decode(data, v)
 }
 
-// Decode is DecodeBody for bytes that are there already.
+// Decode is DecodeBody for bytes that are there already. The names of fields
+// are case-sensitive; of a name that is there twice the last one counts.
 func Decode(data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
+	if err := json.UnmarshalDecode(dec, v, json.RejectUnknownMembers(true)); err != nil {
 		return decodeError(err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return Errorf(http.StatusBadRequest, "Bad Request: there is more than one JSON value in the body")
 	}
 	return nil
 }
-
-var unknownField = regexp.MustCompile(`unknown field "((?:[^"\\]|\\.)*)"`)
 
 func decodeError(err error) error {
 	var own *Error
 	if errors.As(err, &own) {
 		return own
 	}
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return Errorf(http.StatusBadRequest, "Bad Request: the field %q cannot be a %s", wrongType.Field, wrongType.Value)
-	}
-	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
-		name := m[1]
-		if plain, unquoteErr := strconv.Unquote(`"` + name + `"`); unquoteErr == nil {
-			name = plain
+	var meaning *json.SemanticError
+	if errors.As(err, &meaning) {
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
+			return Errorf(http.StatusUnprocessableEntity, "Unrecognized field: %s", meaning.JSONPointer.LastToken())
+		case meaning.JSONPointer == "":
+			return Errorf(http.StatusBadRequest, "Bad Request: the body cannot be %s", kindName(meaning.JSONKind))
+		default:
+			return Errorf(http.StatusBadRequest, "Bad Request: %s cannot be %s", meaning.JSONPointer, kindName(meaning.JSONKind))
 		}
-		return Errorf(http.StatusUnprocessableEntity, "Unrecognized field: %s", name)
 	}
-	var syntax *json.SyntaxError
+	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
-		return Errorf(http.StatusBadRequest, "Bad Request: the body is not JSON: %v at byte %d", syntax, syntax.Offset)
+		return Errorf(http.StatusBadRequest, "Bad Request: the body is not JSON: %v at byte %d", syntax.Err, syntax.ByteOffset)
 	}
-	return Errorf(http.StatusBadRequest, "Bad Request: the body is not JSON: %v", err)
+	return Errorf(http.StatusBadRequest, "Bad Request: the body is not JSON: it ends early")
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case '0':
+		return "this number"
+	case 't', 'f':
+		return "a boolean"
+	default:
+		return "null"
+	}
 }
 
 // Missing is the answer to a body that lacks a field it needs.
