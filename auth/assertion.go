@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
-	"os"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -25,11 +24,7 @@ func (s *oauthSource) signAssertion() (string, error) {
 	fail := func(format string, args ...any) (string, error) {
 		return "", connector.Errorf(connector.Unauthenticated, "signing the client assertion: "+format, args...)
 	}
-	b, err := os.ReadFile(s.cfg.SigningKeyFile)
-	if err != nil {
-		return fail("%w; check the path and the rights", err)
-	}
-	key, err := tlsstore.ParseKey(b, s.cfg.SigningKeyPassword.Reveal(), s.cfg.SigningKeyFile)
+	key, err := tlsstore.ReadKey(s.cfg.SigningKeyFile, s.cfg.SigningKeyPassword.Reveal())
 	if err != nil {
 		return fail("%w", err)
 	}

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -183,7 +184,12 @@ func (s *oauthSource) assertion() (string, error) {
 
 // readToken reads a token that a platform keeps fresh in a file.
 func readToken(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	file, err := os.Open(path)
+	if err != nil {
+		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", err)
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxTokenFileBytes+1)) // a device or a pipe has no size
 	if err != nil {
 		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", err)
 	}

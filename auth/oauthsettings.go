@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -198,11 +197,7 @@ func (s *OAuthSettings) CheckFiles(at string) []connector.Fault {
 			f.add(at+"oauth_certfile", "%s", err)
 		}
 	} else if s.KeyFile != "" {
-		b, err := os.ReadFile(s.KeyFile)
-		if err == nil {
-			_, err = tlsstore.ParseKey(b, s.KeyPassword.Reveal(), s.KeyFile)
-		}
-		if err != nil {
+		if _, err := tlsstore.ReadKey(s.KeyFile, s.KeyPassword.Reveal()); err != nil {
 			f.add(at+"oauth_keyfile", "%s", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pavlo-v-chernykh/keystore-go/v4"
@@ -23,7 +24,12 @@ func guarded(name string, decode func() error) (err error) {
 	return decode()
 }
 
+// pkcs12Trusted returns the certificates that are marked as trusted, or, of a
+// store with a key, all of them, as Java does with what stands beside the key.
 func pkcs12Trusted(b []byte, s *Store) (certs []*x509.Certificate, err error) {
+	if rounds(b) > maxRounds {
+		return nil, tooCostly(s.name())
+	}
 	err = guarded(s.name(), func() error {
 		var err error
 		if certs, err = pkcs12.DecodeTrustStore(b, s.Password); err == nil {
@@ -33,31 +39,26 @@ func pkcs12Trusted(b []byte, s *Store) (certs []*x509.Certificate, err error) {
 			return pkcs12Error(err, s)
 		}
 		untrusted := strings.Contains(err.Error(), "not marked as trusted")
-		// A key store, say: take every certificate of it.
-		//lint:ignore SA1019 DecodeChain fails on a store without one key; only certificates are read here
-		blocks, pemErr := pkcs12.ToPEM(b, s.Password)
-		if pemErr != nil && untrusted { // Java finds none in such a store either
+		_, leaf, others, err := pkcs12.DecodeChain(b, s.Password)
+		if err != nil && strings.Contains(err.Error(), "private key missing") && untrusted { // Java finds none in such a store either
 			return fmt.Errorf("%w: the certificates of %s are not marked as trusted, as openssl leaves them; make it with keytool -importcert, or give the PEM file", ErrNoCertificate, s.name())
 		}
-		if pemErr != nil {
-			return pkcs12Error(pemErr, s)
+		if err != nil && strings.Contains(err.Error(), "exactly one key bag") {
+			return fmt.Errorf("%w: %s holds the keys of several; put the CAs into a store of their own with keytool -importcert", ErrNoCertificate, s.name())
 		}
-		for _, block := range blocks {
-			if block.Type != "CERTIFICATE" {
-				continue
-			}
-			c, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return fmt.Errorf("%w: a certificate of %s cannot be read: %w", ErrMalformed, s.name(), err)
-			}
-			certs = append(certs, c)
+		if err != nil {
+			return pkcs12Error(err, s)
 		}
+		certs = append(others, leaf)
 		return nil
 	})
 	return certs, err
 }
 
 func pkcs12Identity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.PrivateKey, err error) {
+	if rounds(b) > maxRounds {
+		return nil, nil, tooCostly(s.name())
+	}
 	err = guarded(s.name(), func() error {
 		k, leaf, cas, err := pkcs12.DecodeChain(b, s.Password)
 		if err != nil {
@@ -66,10 +67,31 @@ func pkcs12Identity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.P
 			}
 			return pkcs12Error(err, s)
 		}
-		key, chain = k, append([]*x509.Certificate{leaf}, cas...)
+		key, chain = k, chainOf(k, append([]*x509.Certificate{leaf}, cas...))
 		return nil
 	})
 	return chain, key, err
+}
+
+// chainOf puts the certificates of a store in order: that of the key, then each
+// issuer of the one before. Others, such as CAs to trust, are left out. Without
+// a certificate for the key they stay as they are.
+func chainOf(key crypto.PrivateKey, certs []*x509.Certificate) []*x509.Certificate {
+	at := slices.IndexFunc(certs, func(c *x509.Certificate) bool { return matches(c, key) == nil })
+	if at < 0 {
+		return certs
+	}
+	chain := []*x509.Certificate{certs[at]}
+	for {
+		last := chain[len(chain)-1]
+		next := slices.IndexFunc(certs, func(c *x509.Certificate) bool {
+			return !slices.ContainsFunc(chain, c.Equal) && bytes.Equal(last.RawIssuer, c.RawSubject) && last.CheckSignatureFrom(c) == nil
+		})
+		if next < 0 {
+			return chain
+		}
+		chain = append(chain, certs[next])
+	}
 }
 
 func pkcs12Error(err error, s *Store) error {

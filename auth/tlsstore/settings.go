@@ -240,7 +240,8 @@ func current(leaf *x509.Certificate) error {
 }
 
 func blameKey(err error, keyFile string) string {
-	if keyFile != "" && (errors.Is(err, ErrNoKey) || errors.Is(err, ErrKeyMismatch) || errors.Is(err, ErrWrongPassword) || errors.Is(err, ErrNeedsPassword)) {
+	var key keyFault
+	if keyFile != "" && (errors.As(err, &key) || errors.Is(err, ErrKeyMismatch)) {
 		return "keyfile"
 	}
 	return "certfile"

@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -104,12 +105,18 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	case info.IsDir():
 		return nil, fmt.Errorf("%w: %q is a folder; give a file", ErrUnreadable, path)
-	case info.Size() > maxStore:
-		return nil, fmt.Errorf("%w: %q is larger than 8 MiB; it cannot be a store", ErrMalformed, path)
 	}
-	b, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; give the process the right to read it", ErrUnreadable, err)
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxStore+1)) // a device or a pipe does not tell its size
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	case len(b) > maxStore:
+		return nil, fmt.Errorf("%w: %q is larger than 8 MiB; it cannot be a store", ErrMalformed, path)
 	}
 	return b, nil
 }
@@ -139,7 +146,10 @@ func (s *Store) bytes() ([]byte, Kind, error) {
 	return s.sniff(b)
 }
 
-var jksMagic = []byte{0xFE, 0xED, 0xFE, 0xED}
+var (
+	jksMagic   = []byte{0xFE, 0xED, 0xFE, 0xED}
+	jceksMagic = []byte{0xCE, 0xCE, 0xCE, 0xCE}
+)
 
 // sniff finds the real kind: keytool writes PKCS #12 since Java 9, whatever
 // the file is called.
@@ -149,6 +159,8 @@ func (s *Store) sniff(b []byte) ([]byte, Kind, error) {
 		return nil, "", fmt.Errorf("%w: %s is empty", ErrMalformed, s.name())
 	case bytes.HasPrefix(b, jksMagic):
 		return b, JKS, nil
+	case bytes.HasPrefix(b, jceksMagic):
+		return nil, "", fmt.Errorf("%w: %s is a JCEKS store, which is not read; convert it with keytool -importkeystore -deststoretype PKCS12", ErrMalformed, s.name())
 	case bytes.Contains(b, []byte("-----BEGIN")):
 		return b, PEM, nil
 	case b[0] == 0x30: // ASN.1 SEQUENCE

@@ -2,10 +2,14 @@ package tlsstore
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +86,7 @@ func TestIdentity(t *testing.T) {
 		{"PEM, PBES2 AES", Store{Kind: PEM, Location: file("client.pem"), KeyLocation: file("pbes2-aes.pem"), KeyPassword: keyPassword}, 1},
 		{"PEM, PBES2 3DES", Store{Kind: PEM, Location: file("client.pem"), KeyLocation: file("pbes2-des3.pem"), KeyPassword: keyPassword}, 1},
 		{"PEM, PBES2 scrypt", Store{Kind: PEM, Location: file("client.pem"), KeyLocation: file("pbes2-scrypt.pem"), KeyPassword: keyPassword}, 1},
+		{"PEM, PBES2 AES-192 and SHA-512", Store{Kind: PEM, Location: file("client.pem"), KeyLocation: file("pbes2-sha512.pem"), KeyPassword: keyPassword}, 1},
 		{"PEM, RFC 1421", Store{Kind: PEM, Location: file("client.pem"), KeyLocation: file("rfc1421.pem"), KeyPassword: keyPassword}, 1},
 		{"PEM, one file", Store{Kind: PEM, Location: file("both.pem"), KeyPassword: keyPassword}, 1},
 		{"PEM text", Store{Kind: PEM, Content: content(t, "client.pem"), KeyContent: content(t, "pbes2-aes.pem"), KeyPassword: keyPassword}, 1},
@@ -90,13 +95,17 @@ func TestIdentity(t *testing.T) {
 		{"PKCS12 by openssl of old", Store{Kind: PKCS12, Location: file("legacy.p12"), Password: storePassword}, 2},
 		{"PKCS12 by keytool", Store{Kind: PKCS12, Location: file("keytool.p12"), Password: storePassword}, 2},
 		{"PKCS12 with an elliptic key", Store{Kind: PKCS12, Location: file("elliptic.p12"), Password: storePassword}, 1},
+		{"PKCS12 with a CA to trust before the key", Store{Kind: PKCS12, Location: file("mixed.p12"), Password: storePassword}, 2},
 		{"PKCS12 inline", Store{Kind: PKCS12, Content: base64Of(t, "openssl.p12"), Password: storePassword}, 2},
 		{"JKS with a password of the key", Store{Kind: JKS, Location: file("client.jks"), Password: storePassword, KeyPassword: keyPassword}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cert, err := tc.s.Identity()
-			if err != nil || len(cert.Certificate) != tc.chain || cert.PrivateKey == nil || cert.Leaf == nil {
-				t.Fatalf("%+v %v", cert, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(cert.Certificate) != tc.chain || cert.PrivateKey == nil || cert.Leaf == nil {
+				t.Fatalf("%d certificates, leaf %v", len(cert.Certificate), cert.Leaf)
 			}
 			if name := cert.Leaf.Subject.CommonName; name != "exporter" && name != "elliptic" {
 				t.Fatal(name)
@@ -114,6 +123,33 @@ func TestOtherKeys(t *testing.T) {
 	key, err := ParseKey([]byte(content(t, "pkcs1.pem")), "", "k")
 	if _, ok := key.(*rsa.PrivateKey); !ok || err != nil {
 		t.Fatalf("%T %v", key, err)
+	}
+}
+
+// A key store that also holds a CA to trust serves as the trust store too.
+func TestTrustedOfAMixedStore(t *testing.T) {
+	certs, err := (&Store{Kind: PKCS12, Location: file("mixed.p12"), Password: storePassword}).Trusted()
+	if err != nil || !slices.ContainsFunc(certs, func(c *x509.Certificate) bool { return c.Subject.CommonName == "Test CA" && c.IsCA }) {
+		t.Fatalf("%v %v", certs, err)
+	}
+}
+
+// Rounds are counted in every place where a store can ask for them.
+func TestRounds(t *testing.T) {
+	for name, want := range map[string]int64{"openssl.p12": 3 * 2048, "legacy.p12": 3 * 2048, "keytool.p12": 3 * 10000, "keytool-trust.p12": 2 * 10000, "costly.p12": maxRounds + 1} {
+		if n := rounds([]byte(content(t, name))); n != want {
+			t.Errorf("%s: %d, want %d", name, n, want)
+		}
+	}
+	for _, n := range []struct{ N, R, P int }{{1 << 30, 8, 1}, {1 << 17, 8, 2}, {2, 1 << 40, 1}, {16, 8, 1 << 60}} {
+		params, err := asn1.Marshal(scryptParams{Salt: []byte("salt"), N: n.N, R: n.R, P: n.P})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kdf := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11591, 4, 11}, Parameters: asn1.RawValue{FullBytes: params}}
+		if _, err := deriveKey(kdf, "p", 32); !errors.Is(err, errRounds) {
+			t.Errorf("scrypt %+v: %v", n, err)
+		}
 	}
 }
 
@@ -167,6 +203,14 @@ func TestErrors(t *testing.T) {
 		{"a broken certificate", trusted, Store{Location: badPEM}, ErrMalformed, "certificate 1"},
 		{"too big", trusted, Store{Location: big}, ErrMalformed, "8 MiB"},
 		{"PKCS12 said to be PEM", trusted, Store{Kind: PEM, Location: file("openssl.p12")}, ErrMalformed, "say type PKCS12"},
+		{"JCEKS", trusted, Store{Kind: JKS, Location: file("trust.jceks"), Password: storePassword}, ErrMalformed, "-deststoretype PKCS12"},
+		{"a device without end", trusted, Store{Location: "/dev/zero"}, ErrMalformed, "8 MiB"},
+		{"an old form of encryption", identity, Store{Location: file("client.pem"), KeyLocation: file("pbes1.pem"), KeyPassword: keyPassword}, ErrMalformed, "openssl pkcs8"},
+		{"a DSA key", identity, Store{Location: file("client.pem"), KeyLocation: file("dsa.pem")}, ErrMalformed, "(DSA); use RSA"},
+		{"an Ed448 key", identity, Store{Location: file("client.pem"), KeyLocation: file("ed448.pem")}, ErrMalformed, "(Ed448); use RSA"},
+		{"a key of fifty million rounds", identity, Store{Location: file("client.pem"), KeyLocation: file("costly.pem"), KeyPassword: keyPassword}, ErrMalformed, "rounds of hashing"},
+		{"a key store of six million rounds", identity, Store{Kind: PKCS12, Location: file("costly.p12"), Password: storePassword}, ErrMalformed, "rounds of hashing"},
+		{"a trust store of six million rounds", trusted, Store{Kind: PKCS12, Location: file("costly.p12"), Password: storePassword}, ErrMalformed, "rounds of hashing"},
 		{"inline that is not base64", trusted, Store{Kind: JKS, Content: "%%%"}, ErrMalformed, "base64"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -204,6 +248,8 @@ func TestSettingsNameTheWrongKey(t *testing.T) {
 		{"certfile", "certfile", "no certificate", Settings{CertFile: file("pkcs8.pem")}},
 		{"keyfile", "keyfile", "issued together", Settings{CertFile: file("client.pem"), KeyFile: file("sec1.pem")}},
 		{"password", "keyfile", "decrypted", Settings{CertFile: file("client.pem"), KeyFile: file("pbes2-aes.pem"), Password: "hunter2"}},
+		{"no keyfile", "keyfile", "does not exist", Settings{CertFile: file("client.pem"), KeyFile: "/nowhere"}},
+		{"a keyfile of no use", "keyfile", "use RSA", Settings{CertFile: file("client.pem"), KeyFile: file("dsa.pem")}},
 		{"expired certfile", "certfile", "have a new one issued", Settings{CertFile: pair}},
 		{"expired keystore", "keystore", "have a new one issued", Settings{Keystore: &StoreSettings{Type: "PEM", Location: pair}}},
 	} {
@@ -230,7 +276,7 @@ func TestSettingsNameTheWrongKey(t *testing.T) {
 
 // Hostile stores give errors, in bounded time, and never a panic.
 func FuzzStore(f *testing.F) {
-	for _, name := range []string{"trust.jks", "client.jks", "openssl.p12", "keytool-trust.p12", "both.pem", "pbes2-scrypt.pem", "rfc1421.pem", "elliptic.p12"} {
+	for _, name := range []string{"trust.jks", "client.jks", "openssl.p12", "keytool-trust.p12", "both.pem", "pbes2-scrypt.pem", "rfc1421.pem", "elliptic.p12", "pbes2-sha512.pem", "mixed.p12"} {
 		b, err := os.ReadFile(file(name))
 		if err != nil {
 			f.Fatal(err)

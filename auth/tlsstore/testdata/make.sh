@@ -5,7 +5,7 @@
 set -eu
 STORE=store-secret KEY=key-secret DAYS=36500
 umask 022
-rm -f ./*.pem ./*.p12 ./*.jks
+rm -f ./*.pem ./*.p12 ./*.jks ./*.jceks
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca.pem -days $DAYS -subj "/CN=Test CA" 2>/dev/null
 openssl req -newkey rsa:2048 -nodes -keyout rsa.pem -out client.csr -subj "/CN=exporter" 2>/dev/null
@@ -17,6 +17,11 @@ openssl rsa -in rsa.pem -traditional -out pkcs1.pem 2>/dev/null
 openssl pkcs8 -topk8 -in rsa.pem -v2 aes-256-cbc -v2prf hmacWithSHA256 -passout pass:$KEY -out pbes2-aes.pem
 openssl pkcs8 -topk8 -in rsa.pem -v2 des3 -v2prf hmacWithSHA1 -passout pass:$KEY -out pbes2-des3.pem
 openssl pkcs8 -topk8 -in rsa.pem -scrypt -passout pass:$KEY -out pbes2-scrypt.pem
+openssl pkcs8 -topk8 -in rsa.pem -v2 aes-192-cbc -v2prf hmacWithSHA512 -passout pass:$KEY -out pbes2-sha512.pem
+openssl pkcs8 -topk8 -in rsa.pem -v1 PBE-SHA1-3DES -passout pass:$KEY -out pbes1.pem
+openssl pkcs8 -topk8 -in rsa.pem -v2 aes-256-cbc -iter 50000000 -passout pass:$KEY -out costly.pem # takes half a minute
+openssl dsaparam -genkey -noout -out dsa.pem 2048 2>/dev/null
+openssl genpkey -algorithm ed448 -out ed448.pem
 openssl rsa -in rsa.pem -traditional -aes128 -passout pass:$KEY -out rfc1421.pem 2>/dev/null
 openssl ecparam -name prime256v1 -genkey -noout -out sec1.pem
 openssl genpkey -algorithm ed25519 -out ed25519.pem
@@ -27,6 +32,7 @@ openssl pkcs12 -export -in client.pem -inkey rsa.pem -certfile ca.pem -passout p
 openssl pkcs12 -export -legacy -in client.pem -inkey rsa.pem -certfile ca.pem -passout pass:$STORE -out legacy.p12
 openssl pkcs12 -export -in ca.pem -inkey ca-key.pem -passout pass:$STORE -out ca-and-key.p12
 openssl pkcs12 -export -nokeys -in ca.pem -passout pass:$STORE -out openssl-trust.p12
+openssl pkcs12 -export -in client.pem -inkey rsa.pem -passout pass:$STORE -iter 6000000 -out costly.p12 # takes half a minute
 
 # Stores by keytool.
 keytool -importcert -noprompt -alias ca -file ca.pem -storetype PKCS12 -keystore keytool-trust.p12 -storepass $STORE 2>/dev/null
@@ -36,5 +42,8 @@ keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 
 keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 -srcstorepass $STORE -srcalias 1 -destalias client -destkeystore client.jks -deststoretype JKS -deststorepass $STORE -destkeypass $KEY 2>/dev/null
 keytool -importkeystore -noprompt -srckeystore client.jks -srcstorepass $STORE -srcalias client -srckeypass $KEY -destalias one -destkeystore two.jks -deststoretype JKS -deststorepass $STORE -destkeypass $KEY 2>/dev/null
 keytool -importkeystore -noprompt -srckeystore client.jks -srcstorepass $STORE -srcalias client -srckeypass $KEY -destalias two -destkeystore two.jks -deststoretype JKS -deststorepass $STORE -destkeypass $KEY 2>/dev/null
+cp keytool-trust.p12 mixed.p12 # a CA to trust, and then the key
+keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 -srcstorepass $STORE -destkeystore mixed.p12 -deststorepass $STORE 2>/dev/null
+keytool -importkeystore -noprompt -srckeystore trust.jks -srcstorepass $STORE -destkeystore trust.jceks -deststoretype JCEKS -deststorepass $STORE 2>/dev/null
 keytool -genkeypair -alias ec -keyalg EC -groupname secp256r1 -dname CN=elliptic -validity $DAYS -storetype PKCS12 -keystore elliptic.p12 -storepass $STORE 2>/dev/null
 rm -f client.csr ca-key.pem ca.srl
