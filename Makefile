@@ -24,7 +24,7 @@ lint: ## the linters of .golangci.yml, wider than check's
 	$(GOLANGCI) run ./...
 
 integration: build ## the suites on real services, which test/services installs and starts
-	go test -tags integration -count=1 -p 1 -timeout 14m $$(grep -rl --include='*_test.go' '^//go:build integration' . | xargs -n1 dirname | sort -u)
+	go test -tags integration -count=1 -p 2 -timeout 14m $$(grep -rl --include='*_test.go' '^//go:build integration' . | xargs -n1 dirname | sort -u)
 
 bench: build ## against kcat, Kafka's own perf tool and a bare Go gateway; BENCH=-quick for a short one
 	go run ./test/bench $(BENCH)

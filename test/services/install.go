@@ -40,23 +40,12 @@ func moduleRoot() (string, error) {
 // fetch when it is not there yet. Processes that need it at the same time wait
 // for the first; a fetch that fails leaves nothing behind.
 func installed(name string, fetch func(dir string) error) (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	cache := filepath.Join(root, "test", "services", ".cache")
-	dir := filepath.Join(cache, name)
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("install %s: %w", name, err)
-	}
-	unlock, err := lockFile(filepath.Join(cache, name+".lock"))
+	cache, unlock, err := lockCache(name)
 	if err != nil {
 		return "", fmt.Errorf("install %s: %w", name, err)
 	}
 	defer unlock()
+	dir := filepath.Join(cache, name)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -77,16 +66,25 @@ func installed(name string, fetch func(dir string) error) (string, error) {
 	return dir, nil
 }
 
-func lockFile(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+// lockCache waits until no other process installs what the name stands for.
+func lockCache(name string) (cache string, unlock func(), err error) {
+	root, err := moduleRoot()
 	if err != nil {
-		return nil, err
+		return "", nil, err
+	}
+	cache = filepath.Join(root, "test", "services", ".cache")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(cache, name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return "", nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		f.Close()
-		return nil, err
+		return "", nil, err
 	}
-	return func() { f.Close() }, nil // closing gives the lock back
+	return cache, func() { f.Close() }, nil // closing gives the lock back
 }
 
 // maven runs mvn in dir.

@@ -46,8 +46,14 @@ func InstallRegistry() (string, error) {
 }
 
 // InstallKerberos makes sure that the KDC of MIT Kerberos is on the machine;
-// where it is not, Debian's packages are installed, which takes root.
+// where it is not, Debian's packages are installed, which takes root. Processes
+// that need it at the same time wait for the first.
 func InstallKerberos() error {
+	_, unlock, err := lockCache("krb5")
+	if err != nil {
+		return fmt.Errorf("install kerberos: %w", err)
+	}
+	defer unlock()
 	if _, err := os.Stat(kdcProgram); err == nil {
 		return nil
 	}

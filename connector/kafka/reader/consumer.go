@@ -285,20 +285,8 @@ func (c *Consumer) Close(ctx context.Context) error {
 		return nil
 	}
 	c.closed = true
-	m := c.member
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	var err error
-	if c.cfg.AutoCommit {
-		err = c.commitConsumed(ctx)
-	}
-	if m != nil {
-		m.stop()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.member = nil
-	c.setParts(nil)
-	return err
+	return c.Unsubscribe(ctx)
 }
