@@ -10,7 +10,7 @@ import (
 type expansion struct {
 	text   string
 	filled bool     // something was put in
-	jinja  bool     // the whole scalar is one {{ }}
+	whole  bool     // the scalar is one ${…} or {{ }} and nothing else
 	faults []string // what could not be resolved
 }
 
@@ -32,11 +32,13 @@ func (r *Resolver) expand(text string) expansion {
 			out.WriteString("${")
 			rest = rest[3:]
 		case strings.HasPrefix(rest, "${"):
+			e.whole = len(rest) == len(text)
 			rest = e.put(&out, rest, 2, "}", r.variable)
+			e.whole = e.whole && rest == ""
 		case strings.HasPrefix(rest, "{{"):
-			e.jinja = len(rest) == len(text)
+			e.whole = len(rest) == len(text)
 			rest = e.put(&out, rest, 2, "}}", r.template)
-			e.jinja = e.jinja && rest == ""
+			e.whole = e.whole && rest == ""
 		case statement.MatchString(rest):
 			e.faults = append(e.faults, "Jinja statements {% … %} are not supported; write the values out")
 			rest = ""

@@ -87,7 +87,7 @@ bootstrap_server: ${LIST}
 topic: "${N}"
 api_version: ${Z}
 batch_size: "{{ env_var('N') }}"
-port: ${N}
+port: "${N}"
 ratio: "{{ env_var('N') }}"
 check_hostname: "{{ env_var('T') }}"
 secret: ${Z}

@@ -48,7 +48,7 @@ type Node struct {
 	tag    string // its YAML type: !!str, !!int …
 	quoted bool
 	filled bool // some of the text came from outside the file
-	loose  bool // quoted only because of its {{ }}: typed by its text
+	loose  bool // quoted, as YAML wants it, around one ${…} or {{ }}: typed by its text
 }
 
 type mapKey struct {

@@ -2,14 +2,15 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that name was most likely meant to be.
+// nearest returns the candidate that name was most likely meant to be. A name
+// of one character is near to nothing but itself.
 func nearest(name string, candidates []string) (string, bool) {
 	best, limit := "", min(3, max(1, len(name)/3))+1
 	for _, c := range candidates {
 		if squeeze(c) == squeeze(name) {
 			return c, true
 		}
-		if len(name) > 64 || len(c)-len(name) >= limit || len(name)-len(c) >= limit {
+		if len(name) > 64 || len(name) < 2 || len(c)-len(name) >= limit || len(name)-len(c) >= limit {
 			continue
 		}
 		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < limit {

@@ -184,7 +184,7 @@ func (t *tree) scalar(y *yaml.Node, n *Node) {
 		n.broken, t.full = true, true
 	}
 	n.text, n.filled = e.text, e.filled
-	n.loose = e.filled && e.jinja && n.quoted
+	n.loose = e.filled && e.whole && n.quoted
 	if e.filled && !n.quoted && !tagged {
 		n.tag = plainTag(n.text)
 	}

@@ -48,11 +48,17 @@ func (d *decoder) scalar(p place, v reflect.Value) (any, bool) {
 
 var digits = regexp.MustCompile(`^[-+]?[0-9]+$`)
 
+// str stores a text also when its enum does not list it: what goes with the
+// value that was meant is then not called wrong for its sake as well.
 func (d *decoder) str(p place) (any, bool) {
 	if p.node.kind != Scalar {
 		return d.fail(p, "must be text, not %s", p.node.found())
 	}
-	return d.allowed(p, p.node.text)
+	text, ok := d.allowed(p, p.node.text)
+	if !ok {
+		return p.node.text, true
+	}
+	return text, true
 }
 
 // allowed returns the spelling of the enum for text, or text where there is no
