@@ -46,22 +46,9 @@ func (p *Project) cluster(s *kafka.Settings) []connector.Fault {
 		config.ResolvePaths(s, p.Dir)
 		return s.CheckFiles()
 	}
-	def, ok := p.defaultCluster()
-	if !ok {
+	if len(p.Clusters) == 0 {
 		return []connector.Fault{errNoCluster}
 	}
-	if !s.IsZero() {
-		return []connector.Fault{{Path: "bootstrap_server",
-			Message: "is missing, although the block has connection keys of its own; name the brokers too, or remove the other keys to use the project's cluster"}}
-	}
-	*s = def
+	*s = s.In(p.Clusters[0].Settings)
 	return nil
-}
-
-// defaultCluster returns the settings of the default cluster, if there is one.
-func (p *Project) defaultCluster() (kafka.Settings, bool) {
-	if len(p.Clusters) == 0 {
-		return kafka.Settings{}, false
-	}
-	return p.Clusters[0].Settings, true
 }

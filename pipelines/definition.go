@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,7 +153,7 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 			d.Blocks = append(d.Blocks, b)
 		}
 	}
-	if len(d.Blocks) == len(items) { // a broken block would only cause echoes
+	if len(d.Blocks) == len(items) { // a block without name or type would only cause echoes
 		problems = append(problems, d.checkGraph()...)
 	}
 	return d, problems
@@ -178,7 +179,17 @@ func decodeSchedule(node *config.Node) (*schedule.Schedule, config.Problems) {
 // keyProblem places message at a key's value, also inside of maps: a.b. Without
 // one it stands at the map that is there and begins with the rest of the key.
 func keyProblem(node *config.Node, key, message string) config.Problem {
-	at, rest := node, key
+	at, rest := valueAt(node, key)
+	if rest != "" && at.Kind() == config.Map {
+		message = rest + " " + message
+	}
+	return at.Problem("%s", message)
+}
+
+// valueAt is the value at a key of node, also inside of maps; rest is the part
+// of the key that is not there.
+func valueAt(node *config.Node, key string) (at *config.Node, rest string) {
+	at, rest = node, key
 	for rest != "" {
 		name, tail, _ := strings.Cut(rest, ".")
 		value := at.Get(name)
@@ -187,12 +198,10 @@ func keyProblem(node *config.Node, key, message string) config.Problem {
 		}
 		at, rest = value, tail
 	}
-	if rest != "" && at.Kind() == config.Map {
-		message = rest + " " + message
-	}
-	return at.Problem("%s", message)
+	return at, rest
 }
 
+// decodeBlock returns no Block when its place in the graph cannot be known.
 func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.Problems) {
 	if node.Kind() != config.Map {
 		return nil, config.Problems{node.Problem("a block is a map with type and connector_type")}
@@ -211,17 +220,37 @@ func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.
 		return nil, config.Problems{*problem}
 	}
 	b.part = made
-	problems = append(problems, node.Named("connector "+h.ConnectorType).Decode(b.part.settings(), blockKeys...)...)
-	if len(problems) > 0 {
+	problems = node.Named("connector "+h.ConnectorType).Decode(b.part.settings(), blockKeys...)
+	problems = withoutEchoes(problems, p.prepare(b, len(problems) > 0))
+	if len(problems) > 0 && misspelled(node) {
 		return nil, problems
-	}
-	for _, f := range b.part.prepare(p) {
-		problems = append(problems, keyProblem(node, f.Path, f.Message))
 	}
 	for _, w := range b.part.warnings() {
 		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: block %s: %s", node.Position(), b.Name, w))
 	}
 	return b, problems
+}
+
+// prepare fills in what the project gives to a block. Next to problems of the
+// block itself, only what is wrong with a value that is there counts: a key
+// that seems to be missing may be the one that could not be read.
+func (p *Project) prepare(b *Block, broken bool) config.Problems {
+	var problems config.Problems
+	for _, f := range b.part.prepare(p) {
+		if _, rest := valueAt(b.node, f.Path); broken && rest != "" {
+			continue
+		}
+		problems = append(problems, keyProblem(b.node, f.Path, f.Message))
+	}
+	return problems
+}
+
+// misspelled reports a key that may be meant as one of blockKeys: what the
+// block is called or reads from is not known then.
+func misspelled(node *config.Node) bool {
+	return slices.ContainsFunc(otherKeys(node, blockKeys), func(key string) bool {
+		return config.DidYouMean(key, blockKeys) != ""
+	})
 }
 
 // unusedName is the default name of a block: its connector, numbered from the

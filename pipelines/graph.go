@@ -25,7 +25,7 @@ func (d *Definition) checkGraph() config.Problems {
 			b.Upstream = []string{d.Blocks[i-1].Name}
 		}
 	}
-	if len(problems) > 0 {
+	if len(problems) > 0 { // names lead to the wrong blocks
 		return problems
 	}
 	for _, b := range d.Blocks {

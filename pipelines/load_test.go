@@ -114,6 +114,21 @@ p.yaml:1:88: jitter cannot be used: a duration cannot be negative`},
 		{"a bad expression", "blocks:\n" + reads + "  - {type: transformer, connector_type: expression, filter: \"data.a ==\", key: \"nothing.b\"}\n" + prints, `
 p.yaml:3:61: filter: column 9 of the expression: unexpected token EOF
 p.yaml:3:79: key: column 1 of the expression: unknown name nothing`},
+		{"a bad block does not hide the graph", "blocks:\n" + reads + "  - {name: x, type: transformer, connector_type: expression, filtr: a, key: nothing.b}\n  - {name: x, type: data_exporter, connector_type: stdout, format: xml}\n", `
+p.yaml:3:62: unknown key "filtr" in connector expression; did you mean "filter"?
+p.yaml:3:77: key: column 1 of the expression: unknown name nothing
+p.yaml:4:6: block name "x" is used twice; names are unique in a pipeline
+p.yaml:4:68: format must be one of value, json`},
+		{"a bad key does not hide files", "blocks:\n  - {type: data_loader, connector_type: file, path: no.csv, formt: csv}\n  - {type: data_exporter, connector_type: stdout, upstream_blocks: [stdin]}\n", `
+p.yaml:2:53: cannot be read: there is no such file
+p.yaml:2:61: unknown key "formt" in connector file; did you mean "format"?
+p.yaml:3:51: no block is named "stdin"`},
+		{"a name that is misspelled", "blocks:\n  - {nam: in, type: data_loader, connector_type: stdin}\n  - {type: data_exporter, connector_type: stdout, upstream_blocks: [in]}\n", `p.yaml:2:6: unknown key "nam" in connector stdin; did you mean "name"?`},
+		{"one typo, one message", "blocks:\n" + reads + "  - {type: data_exporter, connector_type: kafka, bootstrap_servr: \"b:1\", topic: t}\n", `p.yaml:3:50: unknown key "bootstrap_servr" in connector kafka; did you mean "bootstrap_server"?`},
+		{"a protocol that is misspelled", "blocks:\n" + reads + "  - {type: data_exporter, connector_type: kafka, bootstrap_server: \"b:1\", topic: t, security_protocol: SASL_SLL, sasl_config: {mechanism: SCRAM, username: u}}\n", `
+p.yaml:3:104: security_protocol must be one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL; did you mean SASL_SSL?
+p.yaml:3:139: mechanism must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI, AWS_MSK_IAM`},
+		{"a command that is one text", "blocks:\n  - {type: data_loader, connector_type: exec, command: python3 extract.py}\n" + prints, `p.yaml:2:56: it is one word with spaces in it, and no program has that name; write each argument by itself, such as [python3, extract.py]`},
 		{"a cluster that is missing", "blocks:\n" + reads + "  - {type: data_exporter, connector_type: kafka, topic: t}\n", `p.yaml:3:5: bootstrap_server is missing, and the project has no clusters; name the brokers here as host:port, or under clusters in headrace.yaml`},
 		{"dead letters of all kinds", "blocks:\n" + reads + "  - {type: data_exporter, connector_type: stdout, dead_letter: {topic: a, path: b}}\n", `p.yaml:3:64: dead_letter: topic, path and none exclude each other; keep one`},
 		{"a dead-letter topic without Kafka", "blocks:\n" + reads + "  - {type: data_exporter, connector_type: stdout, dead_letter: {topic: a}}\n", `p.yaml:3:64: a topic needs a kafka exporter; write a path`},

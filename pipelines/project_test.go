@@ -64,7 +64,7 @@ func TestBadProjects(t *testing.T) {
 		{"the project file", map[string]string{"headrace.yaml": "clusters:\n  main: {bootstrap_server: \"b:9092\", security_protocol: SASL}\n  other: {client_id: a}\n" +
 			"stat: {}\nstate: {kind: kafka, path: a}\n", "p.yaml": good}, ".", `
 headrace.yaml:2:57: security_protocol must be one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL; did you mean SSL?
-headrace.yaml:3:10: bootstrap_server is missing; give one or more brokers as host:port
+headrace.yaml:3:10: cluster other needs a bootstrap_server; name the brokers as host:port, or run with --embedded
 headrace.yaml:4:1: unknown key "stat" in the project file; did you mean "state"?
 headrace.yaml:5:15: kind must be one of file`},
 		{"two of one name", map[string]string{"pipelines/a.yaml": "name: x\n" + good, "pipelines/b.yaml": "name: x\n" + good}, ".",
@@ -97,10 +97,12 @@ func TestTheDefaultCluster(t *testing.T) {
 		{name: "the first of the file", project: "clusters:\n  z: {bootstrap_server: \"z:1\"}\n  a: {bootstrap_server: \"a:1\"}\n", want: "z:1"},
 		{name: "the embedded one", want: "embedded:1"},
 		{name: "the embedded one under a name", project: "clusters:\n  dev: {}\n  z: {bootstrap_server: \"z:1\"}\n", want: "embedded:1"},
-		{name: "the embedded one with keys", project: "clusters: {dev: {client_id: me}}\n",
+		{name: "the embedded one with keys", project: "clusters: {dev: {client_id: me}}\n", want: "embedded:1 me"},
+		{name: "the embedded one with security", project: "clusters: {dev: {security_protocol: SSL}}\n",
 			problem: "headrace.yaml:1:17: bootstrap_server is missing"},
 		{name: "the block's own", project: "clusters: {z: {bootstrap_server: \"z:1\"}}\n", keys: ", bootstrap_server: \"own:1\"", want: "own:1"},
-		{name: "half of its own", project: "clusters: {z: {bootstrap_server: \"z:1\"}}\n", keys: ", client_id: me",
+		{name: "by a name of the block's own", project: "clusters: {z: {bootstrap_server: \"z:1\", client_id: all}}\n", keys: ", client_id: me, api_version: 0.10.2", want: "z:1 me"},
+		{name: "half of its own", project: "clusters: {z: {bootstrap_server: \"z:1\"}}\n", keys: ", security_protocol: SSL",
 			problem: "p.yaml:3:5: bootstrap_server is missing; give one or more brokers as host:port"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -116,6 +118,9 @@ func TestTheDefaultCluster(t *testing.T) {
 			for _, c := range p.Connections() {
 				if len(c.UsedBy) > 0 {
 					used = append(used, c.Settings.BootstrapServer...)
+					if c.Settings.ClientID != "" {
+						used = append(used, c.Settings.ClientID)
+					}
 				}
 			}
 			if fmt.Sprint(used) != "["+tc.want+"]" {

@@ -44,10 +44,23 @@ const DefaultClientID = "headrace"
 // Settings is how a block says that it uses the project's default cluster.
 func DefaultSettings() Settings { return Settings{} }
 
-// IsZero reports that no key was given, so that the project's default cluster
-// is meant.
+// IsZero reports that no key says where the cluster is or how to get in, so
+// that the project's default cluster is meant. A client_id and an api_version
+// say neither.
 func (s *Settings) IsZero() bool {
-	return len(s.Servers()) == 0 && s.APIVersion == "" && s.ClientID == "" && s.SecurityProtocol == "" && s.SSL == nil && s.SASL == nil
+	return len(s.Servers()) == 0 && s.SecurityProtocol == "" && s.SSL == nil && s.SASL == nil
+}
+
+// In returns def, the settings of the cluster that a zero Settings means, with
+// what s says beyond it.
+func (s *Settings) In(def Settings) Settings {
+	if s.ClientID != "" {
+		def.ClientID = s.ClientID
+	}
+	if s.APIVersion != "" {
+		def.APIVersion = s.APIVersion
+	}
+	return def
 }
 
 // Servers are the bootstrap addresses, one an element: comma lists are split,

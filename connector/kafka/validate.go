@@ -12,15 +12,15 @@ import (
 // for combinations are those of reference Mage blocks made strict: a typo in
 // security_protocol is an error and never a plain connection.
 func (s *Settings) Validate() []connector.Fault {
-	if s.IsZero() {
-		return nil // the project's default cluster
-	}
 	var f faults
-	s.validateServers(&f)
-	known := s.validateProtocol(&f)
 	if strings.ContainsAny(s.ClientID, "\x00\r\n") || len(s.ClientID) > 249 {
 		f.add("client_id", "must be at most 249 characters without line breaks")
 	}
+	if s.IsZero() {
+		return f // the project's default cluster
+	}
+	s.validateServers(&f)
+	known := s.validateProtocol(&f)
 	if s.SSL != nil {
 		f = append(f, s.SSL.Faults("ssl_config.")...)
 		if known && !s.UsesTLS() {

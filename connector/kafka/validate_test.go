@@ -43,7 +43,7 @@ func TestWrongSettings(t *testing.T) {
 		want string
 	}{
 		{"no server", Settings{SecurityProtocol: "PLAINTEXT"}, "bootstrap_server", "missing"},
-		{"empty server", Settings{BootstrapServer: []string{" , "}, ClientID: "x"}, "bootstrap_server", "missing"},
+		{"empty server", Settings{BootstrapServer: []string{" , "}, SecurityProtocol: "SSL"}, "bootstrap_server", "missing"},
 		{"no port", at("broker"), "bootstrap_server", "no port"},
 		{"bad port", at("broker:99999"), "bootstrap_server", "bad port"},
 		{"port by name", at("broker:kafka"), "bootstrap_server", "bad port"},
