@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sort"
 	"strings"
 	"sync"
@@ -43,6 +44,27 @@ func (c *Config) Validate() []connector.Fault {
 		faults = append(faults, connector.Fault{Path: "command", Message: "needs a program; write it like [python3, extract.py]"})
 	}
 	return faults
+}
+
+// CheckFiles reports a command line that was written as one text. dir is where
+// the command runs when nothing else is said.
+func (c *Config) CheckFiles(dir string) []connector.Fault {
+	if len(c.Command) != 1 || !strings.ContainsAny(c.Command[0], " \t") {
+		return nil
+	}
+	env := plugin.Env{Dir: dir}
+	if c.WorkingDir != "" {
+		env.Dir = env.Path(c.WorkingDir)
+	}
+	path := c.Command[0]
+	if strings.ContainsRune(path, filepath.Separator) {
+		path = env.Path(path)
+	}
+	if _, err := exec.LookPath(path); err == nil {
+		return nil
+	}
+	return []connector.Fault{{Path: "command",
+		Message: "it is one word with spaces in it, and no program has that name; write each argument by itself, such as [python3, extract.py]"}}
 }
 
 // stopWait is how long a command may take to end after it was told to.
