@@ -87,12 +87,14 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "headrace",
 		Short:         "Bring data into Kafka and its neighbours, and lose none of it",
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		CompletionOptions: cobra.CompletionOptions{
 			HiddenDefaultCmd: true,
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.logLevel, "log-level", "info", "least level to log: debug, info, warn or error")
 	flags.StringVar(&a.logFormat, "log-format", "text", "form of the log on standard error: text or json")

@@ -18,7 +18,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Use: "validate [PATH…]", Short: "Report every error of every file, without a network",
 		RunE: func(_ *cobra.Command, paths []string) error {
 			p, problems := a.load(paths, nil)
-			if format != "" {
+			if format != "" && format != "text" {
 				if err := writeFindings(a.stdout, format, a.masked(problems)); err != nil {
 					return err
 				}
@@ -35,11 +35,15 @@ func (a *app) validateCommand() *cobra.Command {
 					fmt.Fprintln(a.stderr, "warning: "+a.resolver.Masker.Mask(w))
 				}
 			}
-			fmt.Fprintf(a.stdout, "%d pipelines are valid\n", len(p.Pipelines))
+			if n := len(p.Pipelines); n == 1 {
+				fmt.Fprintln(a.stdout, "1 pipeline is valid")
+			} else {
+				fmt.Fprintf(a.stdout, "%d pipelines are valid\n", n)
+			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the findings on standard output: json, junit or sarif")
+	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the findings: text, or json, junit or sarif on standard output")
 	return cmd
 }
 
@@ -82,7 +86,7 @@ func writeFindings(w io.Writer, format string, problems config.Problems) error {
 	case "sarif":
 		return writeJSON(w, sarif(problems))
 	default:
-		return &exit{exitBadConfig, fmt.Errorf("--output %q: use json, junit or sarif", format)}
+		return &exit{exitBadConfig, fmt.Errorf("--output %q: use text, json, junit or sarif", format)}
 	}
 }
 

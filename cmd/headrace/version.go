@@ -14,16 +14,19 @@ var version = "dev"
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print version, commit and Go version", Args: cobra.NoArgs,
-		Run: func(*cobra.Command, []string) {
-			commit := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						commit = s.Value
-					}
-				}
-			}
-			fmt.Fprintf(a.stdout, "headrace %s (commit %.12s, %s)\n", version, commit, runtime.Version())
-		},
+		Run: func(*cobra.Command, []string) { fmt.Fprintln(a.stdout, versionLine()) },
 	}
+}
+
+// versionLine is what version and --version print.
+func versionLine() string {
+	commit := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = s.Value
+			}
+		}
+	}
+	return fmt.Sprintf("headrace %s (commit %.12s, %s)", version, commit, runtime.Version())
 }
