@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/IBM/sarama"
+	"github.com/jcmturner/gokrb5/v8/config"
 )
 
 // kerberosConfig is the krb5.conf in use, found as MIT's tools find it.
@@ -18,13 +19,27 @@ func (s *SASL) kerberosConfig() string {
 	return "/etc/krb5.conf"
 }
 
-// setKerberos fills the GSSAPI part. FAST negotiation is switched off: the
-// Kerberos library cannot do it and most KDCs do not ask for it.
-func (s *SASL) setKerberos(cfg *sarama.Config) {
-	user, realm, _ := strings.Cut(s.Username, "@")
+// principal is who we are, in the realm that the settings name or else the
+// default one of krb5.conf; realm is "" when nothing names one.
+func (s *SASL) principal() (user, realm string) {
+	user, realm, _ = strings.Cut(s.Username, "@")
 	if realm == "" {
 		realm = s.KerberosRealm
 	}
+	if realm == "" {
+		// What the library does not know (an include, say) is an error that
+		// leaves the rest readable.
+		if conf, _ := config.Load(s.kerberosConfig()); conf != nil {
+			realm = conf.LibDefaults.DefaultRealm
+		}
+	}
+	return user, realm
+}
+
+// setKerberos fills the GSSAPI part. FAST negotiation is switched off: the
+// Kerberos library cannot do it and most KDCs do not ask for it.
+func (s *SASL) setKerberos(cfg *sarama.Config) {
+	user, realm := s.principal()
 	sasl := &cfg.Net.SASL
 	sasl.Mechanism = sarama.SASLTypeGSSAPI
 	g := &sasl.GSSAPI

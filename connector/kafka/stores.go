@@ -57,6 +57,9 @@ func (s *SASL) checkFiles(f *faults) {
 		check("kerberos_keytab", s.KerberosKeytab)
 		check("kerberos_ccache", s.KerberosCCache)
 		check("kerberos_config", s.kerberosConfig())
+		if _, realm := s.principal(); realm == "" && s.KerberosCCache == "" {
+			f.add(at+"kerberos_realm", "is missing, and %q names no default_realm; write username as name@REALM, or give kerberos_realm", s.kerberosConfig())
+		}
 	}
 }
 

@@ -134,6 +134,8 @@ func options(cfg BrokerConfig, g *gate) []kfake.Opt {
 		kfake.BrokerConfigs(map[string]string{
 			"log.retention.bytes": strconv.FormatInt(cfg.RetentionBytes, 10),
 			"log.segment.bytes":   strconv.FormatInt(segment, 10),
+			// what AllowAutoTopicCreation does, told to those who ask
+			"auto.create.topics.enable": "true",
 		}),
 	}
 }

@@ -214,7 +214,7 @@ func TestSabotage(t *testing.T) {
 		{name: "a fixed token of somebody else", step: "authentication", advice: "issuer", s: b.token(func(s *kafka.SASL) {
 			*s = kafka.SASL{Mechanism: "OAUTHBEARER", OAuthToken: "e30.e30.c2ln"}
 		})},
-		{name: "a topic that does not exist", step: "rights", advice: "create topic nothing", s: plain(b.open), topics: []Topic{{Name: "nothing", Write: true}}},
+		{name: "a topic that does not exist", step: "rights", advice: "create topic nothing", s: plain(b.open), topics: []Topic{{Name: "nothing", Read: true}}},
 		{name: "no keytab", step: "settings", advice: "check the path", s: kafka.Settings{BootstrapServer: []string{b.open.Addr()}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &kafka.SASL{Mechanism: "GSSAPI", Username: "u@R", KerberosKeytab: "/nowhere", KerberosConfig: b.ca.file}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -222,6 +222,18 @@ func TestSabotage(t *testing.T) {
 			check(t, examine(t, tc.s, tc.o, tc.topics...), tc.step, tc.advice)
 		})
 	}
+}
+
+// TestATopicThatIsMadeWhenWritten is missing, and no fault: the broker says that
+// it makes it. One that is read as well is missed.
+func TestATopicThatIsMadeWhenWritten(t *testing.T) {
+	b := newBench(t)
+	c := examine(t, b.token(nil), Options{}, Topic{Name: "later", Write: true})
+	rights := stepOf(t, c, "rights")
+	if !c.OK || !strings.Contains(rights.Detail, "later: does not exist yet") || !rights.Rights[0].Made || rights.Rights[0].Exists {
+		t.Fatalf("%+v", rights)
+	}
+	check(t, examine(t, b.token(nil), Options{}, Topic{Name: "later", Write: true, Read: true}), "rights", "create topic later")
 }
 
 func TestWhatAStepFinds(t *testing.T) {

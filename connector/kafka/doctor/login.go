@@ -33,7 +33,7 @@ func (w *walk) login(s *kafka.Settings, cluster *kafka.Cluster, addr string) {
 		}
 		return skipped("the listener asks for none")
 	})
-	w.metadata(login)
+	w.metadata(cluster, login)
 	w.step("session", func(context.Context) outcome {
 		switch life := login.Session; {
 		case !s.UsesSASL():
@@ -82,7 +82,9 @@ func ticketAdvice(err error) string {
 		return "the KDC cannot be reached: check kdc of the realm in krb5.conf (kerberos_config), and port 88"
 	case has("krb5 config", "libdefaults", "realms section"):
 		return "correct the file krb5.conf that kerberos_config (or $KRB5_CONFIG) names"
-	case has("expired"):
+	case has("invalid keytab data"):
+		return "kerberos_keytab is not a keytab: make one with ktutil, or ktadd of kadmin"
+	case has("expired", "no valid existing session"):
 		return "the ticket in the cache has ended: run kinit again"
 	}
 	return "check username, kerberos_keytab and kerberos_config"

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/IBM/sarama"
 
@@ -27,7 +29,7 @@ const maxBrokers = 16
 
 // metadata asks about the cluster and the topics in use, tries the addresses
 // that brokers advertise, and holds the rights against what is needed.
-func (w *walk) metadata(login *kafka.Login) {
+func (w *walk) metadata(cluster *kafka.Cluster, login *kafka.Login) {
 	var answer *sarama.MetadataResponse
 	w.step("metadata", func(context.Context) outcome {
 		var topics []string
@@ -47,12 +49,42 @@ func (w *walk) metadata(login *kafka.Login) {
 		return ok(fmt.Sprintf("%s%d brokers", id, len(got.Brokers)))
 	})
 	w.step("brokers", func(ctx context.Context) outcome { return advertised(ctx, answer.Brokers) })
-	w.step("rights", func(context.Context) outcome {
+	w.step("rights", func(ctx context.Context) outcome {
 		if len(w.target.Topics) == 0 {
 			return skipped("no topic in use")
 		}
-		return rights(w.target.Topics, answer.Topics)
+		return rights(w.target.Topics, answer.Topics, func() bool { return makesTopics(ctx, cluster, answer.Brokers) })
 	})
+}
+
+// makesTopics asks a broker whether it makes a topic that a record is written
+// to. False also when it does not tell: that takes the right DescribeConfigs on
+// the cluster. A broker answers about itself only, so the question goes to the
+// address that goes with the id.
+func makesTopics(ctx context.Context, cluster *kafka.Cluster, brokers []*sarama.Broker) bool {
+	if len(brokers) == 0 {
+		return false
+	}
+	login, err := cluster.Login(ctx, brokers[0].Addr())
+	if err != nil {
+		return false
+	}
+	defer func() { _ = login.Close() }()
+	const key = "auto.create.topics.enable"
+	answer, err := login.Broker.DescribeConfigs(&sarama.DescribeConfigsRequest{Version: 1, Resources: []*sarama.ConfigResource{
+		{Type: sarama.BrokerResource, Name: strconv.Itoa(int(brokers[0].ID())), ConfigNames: []string{key}},
+	}})
+	if err != nil {
+		return false
+	}
+	for _, r := range answer.Resources {
+		for _, c := range r.Configs {
+			if c.Name == key {
+				return c.Value == "true"
+			}
+		}
+	}
+	return false
 }
 
 // advertised connects to the address that each broker gives out for itself:
@@ -74,8 +106,10 @@ func advertised(ctx context.Context, brokers []*sarama.Broker) outcome {
 	return ok("reached " + strings.Join(reached, ", "))
 }
 
-// rights holds what the broker allows against what the topics are used for.
-func rights(used []Topic, answer []*sarama.TopicMetadata) outcome {
+// rights holds what the broker allows against what the topics are used for. A
+// topic that is missing is right when it is written to and will be made then.
+func rights(used []Topic, answer []*sarama.TopicMetadata, makesTopics func() bool) outcome {
+	makes := sync.OnceValue(makesTopics)
 	var out outcome
 	for _, t := range used {
 		i := slices.IndexFunc(answer, func(m *sarama.TopicMetadata) bool { return m.Name == t.Name })
@@ -83,6 +117,9 @@ func rights(used []Topic, answer []*sarama.TopicMetadata) outcome {
 			continue
 		}
 		r, advice, err := right(t, answer[i])
+		if errors.Is(answer[i].Err, sarama.ErrUnknownTopicOrPartition) && t.Write && !t.Read && makes() {
+			r.Made, err = true, nil
+		}
 		out.Rights = append(out.Rights, r)
 		if err != nil && out.err == nil {
 			out.err, out.advice = err, advice
@@ -132,6 +169,10 @@ func describeRights(all []Right) string {
 	for _, r := range all {
 		if r.Unknown {
 			parts = append(parts, r.Topic+": the broker does not say")
+			continue
+		}
+		if r.Made {
+			parts = append(parts, r.Topic+": does not exist yet; the brokers make it at the first record (auto.create.topics.enable)")
 			continue
 		}
 		var may []string

@@ -82,6 +82,9 @@ type Right struct {
 	Read     bool   `json:"read"`
 	Write    bool   `json:"write"`
 	Unknown  bool   `json:"unknown,omitempty"`
+	// Made says that the topic does not exist, and that the brokers make it when
+	// a record comes.
+	Made bool `json:"made_when_written,omitempty"`
 }
 
 // OK reports whether every connection works.
