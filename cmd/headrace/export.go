@@ -16,6 +16,7 @@ type exportFlags struct {
 	topic, block, format string
 	bootstrap            []string
 	batchSize            int
+	batched              bool // batchSize was given
 	drain                time.Duration
 }
 
@@ -34,6 +35,7 @@ func (a *app) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			f.batched = cmd.Flags().Changed("batch-size")
 			p, problems := a.exportProject(f)
 			if len(problems) > 0 {
 				return problems
@@ -65,7 +67,7 @@ func (a *app) exportProject(f exportFlags) (*pipelines.Project, config.Problems)
 	if len(f.bootstrap) > 0 {
 		keys["bootstrap_server"] = strings.Join(f.bootstrap, ",")
 	}
-	if f.batchSize > 0 {
+	if f.batched {
 		keys["batch_size"] = strconv.Itoa(f.batchSize)
 	}
 	return pipelines.LoadExport(loader, f.block, keys, o)

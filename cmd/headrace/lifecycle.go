@@ -28,9 +28,15 @@ func watchSignals(parent context.Context, drain time.Duration, log *slog.Logger)
 	ends := make(chan os.Signal, 2)
 	signal.Notify(ends, syscall.SIGTERM, os.Interrupt)
 	signal.Notify(l.reload, syscall.SIGHUP)
+	// An output whose reader has gone is an error of the pipeline that prints,
+	// not the end of the process and of all others. Caught, not ignored: commands
+	// that are started would inherit that.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
 	go func() {
 		defer signal.Stop(ends)
 		defer signal.Stop(l.reload)
+		defer signal.Stop(pipes)
 		select {
 		case s := <-ends:
 			log.Info("stopping: what was accepted is delivered first", "signal", s.String(), "drain_timeout", drain)

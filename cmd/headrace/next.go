@@ -13,6 +13,9 @@ func (a *app) nextCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "next [PATH…]", Short: "Show the next ticks of every schedule, in its time zone",
 		RunE: func(_ *cobra.Command, paths []string) error {
+			if count < 1 || count > maxTicks {
+				return &exit{exitBadConfig, fmt.Errorf("--number %d: ask for 1 to %d ticks", count, maxTicks)}
+			}
 			p, problems := a.load(paths, nil)
 			if len(problems) > 0 {
 				return problems
@@ -47,3 +50,6 @@ func (a *app) nextCommand() *cobra.Command {
 	cmd.Flags().IntVarP(&count, "number", "n", 10, "how many ticks")
 	return cmd
 }
+
+// maxTicks bounds what next holds in memory for each pipeline.
+const maxTicks = 100_000

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -18,13 +19,15 @@ import (
 // progress shows how far runs are: bars on a terminal, and for everybody one
 // line for each pipeline that ended.
 type progress struct {
-	out io.Writer // where the lines go
-	s   *pipelines.Supervisor
+	out  io.Writer // where the lines go
+	hard context.Context
+	s    *pipelines.Supervisor
 	// mask hides secrets in what is printed.
 	mask func(string) string
 
 	mu   sync.Mutex
 	pool *mpb.Progress // nil without a terminal
+	both bool          // the lines go to that terminal too, above the bars
 	bars map[string]*bar
 }
 
@@ -34,10 +37,12 @@ type bar struct {
 	start time.Time
 }
 
-// newProgress returns the view of a run --once or an export.
-func (a *app) newProgress(p *pipelines.Project, s *pipelines.Supervisor) *progress {
-	v := &progress{out: a.stdout, s: s, mask: a.resolver.Masker.Mask, bars: map[string]*bar{}}
-	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+// newProgress returns the view of a run --once or an export. A line that nobody
+// takes is left behind when hard ends.
+func (a *app) newProgress(hard context.Context, p *pipelines.Project, s *pipelines.Supervisor) *progress {
+	v := &progress{out: a.stdout, hard: hard, s: s, mask: a.resolver.Masker.Mask, bars: map[string]*bar{}}
+	if f, ok := terminal(a.stderr); ok {
+		_, v.both = terminal(a.stdout)
 		v.pool = mpb.New(mpb.WithOutput(f), mpb.WithWidth(24), mpb.WithRefreshRate(200*time.Millisecond))
 		for _, d := range p.Pipelines {
 			v.bars[d.Name] = v.newBar(d.Name)
@@ -45,6 +50,12 @@ func (a *app) newProgress(p *pipelines.Project, s *pipelines.Supervisor) *progre
 		s.Progress = v.update
 	}
 	return v
+}
+
+// terminal returns w as the terminal that it is.
+func terminal(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (v *progress) newBar(name string) *bar {
@@ -90,12 +101,32 @@ func (v *progress) Finished(name string, d time.Duration, err error) {
 		delete(v.bars, name)
 	}
 	line := v.mask(summary(name, v.s.Ledger(name).Counts(), d, err)) + "\n"
-	if v.pool != nil {
+	if v.both {
 		_, _ = v.pool.Write([]byte(line))
 		return
 	}
-	_, _ = io.WriteString(v.out, line)
+	v.print(line)
 }
+
+// print waits for a reader that has stopped to read only until hard ends.
+func (v *progress) print(line string) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.WriteString(v.out, line)
+	}()
+	select {
+	case <-written:
+	case <-v.hard.Done():
+		select {
+		case <-written:
+		case <-time.After(lastWrite):
+		}
+	}
+}
+
+// lastWrite is how long the output may still take a line after a hard stop.
+const lastWrite = 100 * time.Millisecond
 
 // Close leaves the terminal as it was.
 func (v *progress) Close() {

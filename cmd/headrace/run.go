@@ -119,7 +119,7 @@ func (a *app) runOnce(life *lifecycle, p *pipelines.Project, log *slog.Logger) e
 		return err
 	}
 	defer closeState()
-	view := a.newProgress(p, s)
+	view := a.newProgress(life.Hard, p, s)
 	defer view.Close()
 	failed := make([]error, len(p.Pipelines))
 	slots := make(chan struct{}, parallelRuns)
