@@ -198,6 +198,7 @@ func (k *kafkaLoader) openSource(env plugin.Env) (connector.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	cluster.OpenWithin(kafka.RunOpenTimeout)
 	source, err := kafkasource.New(cluster, k.cfg, env)
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())

@@ -13,9 +13,15 @@ import (
 	"github.com/headrace/headrace/connector"
 )
 
-// openTimeout is the longest that opening a cluster takes: a dead broker or
-// wrong credentials are known within it.
-const openTimeout = 4 * time.Second
+// The longest that opening a cluster takes: a dead broker or wrong credentials
+// are known within it.
+const (
+	// OpenTimeout leaves room to answer an HTTP client within five seconds.
+	OpenTimeout = 4 * time.Second
+	// RunOpenTimeout is that of pipelines, where a slow broker is better waited
+	// for than a run failed.
+	RunOpenTimeout = 15 * time.Second
+)
 
 // Cluster is a lazily opened, shared connection to one Kafka cluster. It is
 // safe for concurrent use.
@@ -24,6 +30,7 @@ type Cluster struct {
 	settings Settings
 	log      *slog.Logger
 	identity *identity
+	patience time.Duration // of opening
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -47,6 +54,7 @@ type opening struct {
 var errClosed = errors.New("the cluster's connection is closed")
 
 // NewCluster checks the settings and prepares a Cluster; it needs no network.
+// Opening it takes OpenTimeout at the most.
 func NewCluster(name string, s Settings, log *slog.Logger) (*Cluster, error) {
 	if err := invalid("settings of the cluster "+name, s.Validate()); err != nil {
 		return nil, err
@@ -61,10 +69,14 @@ func NewCluster(name string, s Settings, log *slog.Logger) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{name: name, settings: s, log: log, identity: id}
+	c := &Cluster{name: name, settings: s, log: log, identity: id, patience: OpenTimeout}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
+
+// OpenWithin changes how long opening may take. It is called before the Cluster
+// is used.
+func (c *Cluster) OpenWithin(d time.Duration) { c.patience = d }
 
 // Name is the cluster's name in the project file.
 func (c *Cluster) Name() string { return c.name }
@@ -79,11 +91,16 @@ func (c *Cluster) Collectors() []prometheus.Collector { return c.identity.collec
 // SaramaConfig is a new configuration for a client of this cluster. Clients
 // made from it share the cluster's tokens and certificates.
 func (c *Cluster) SaramaConfig() (*sarama.Config, error) {
-	return newConfig(&c.settings, c.identity, c.log)
+	cfg, err := newConfig(&c.settings, c.identity, c.log)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Metadata.Timeout = c.patience
+	return cfg, nil
 }
 
-// Client returns the shared client, opening it if need be within ctx and five
-// seconds. A failed opening is not cached; callers at the same time share one.
+// Client returns the shared client, opening it if need be within ctx and OpenTimeout,
+// or what OpenWithin was given. A failed opening is not cached; callers at the same time share one.
 // Refused credentials and failed TLS are Unauthenticated, a cluster that
 // cannot be reached is Unavailable.
 func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
@@ -91,7 +108,7 @@ func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
 	if o == nil {
 		return client, err
 	}
-	timer := time.NewTimer(openTimeout)
+	timer := time.NewTimer(c.patience)
 	defer timer.Stop()
 	select {
 	case <-o.done:
@@ -99,7 +116,7 @@ func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
 	case <-ctx.Done():
 		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, ctx.Err())
 	case <-timer.C:
-		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in %s from %v", c.name, openTimeout, c.settings.Servers())
+		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in %s from %v", c.name, c.patience, c.settings.Servers())
 	}
 }
 
@@ -116,7 +133,7 @@ func (c *Cluster) join() (*opening, sarama.Client, error) {
 		o := &opening{done: make(chan struct{})}
 		c.opening = o
 		c.wg.Go(func() {
-			ctx, cancel := context.WithTimeout(c.ctx, openTimeout-openTimeout/20) // before the callers give up
+			ctx, cancel := context.WithTimeout(c.ctx, c.patience-c.patience/20) // before the callers give up
 			defer cancel()
 			o.client, o.err = c.open(ctx)
 			c.opened(o)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/headrace/headrace/connector"
 )
@@ -126,7 +127,7 @@ func TestUnreachableClusters(t *testing.T) {
 			c := cluster(t, Settings{BootstrapServer: tc.servers})
 			start := time.Now()
 			_, err := c.Client(t.Context())
-			if took := time.Since(start); took > openTimeout+500*time.Millisecond {
+			if took := time.Since(start); took > OpenTimeout+500*time.Millisecond {
 				t.Errorf("took %s", took)
 			}
 			if tc.want == "" {
@@ -139,6 +140,23 @@ func TestUnreachableClusters(t *testing.T) {
 				t.Fatalf("got %v (%s), want %q", err, connector.KindOf(err), tc.want)
 			}
 		})
+	}
+}
+
+// TestOpenWithin opens a cluster that takes half a second for each answer.
+func TestOpenWithin(t *testing.T) {
+	k := broker(t)
+	k.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		time.Sleep(500 * time.Millisecond)
+		return nil, nil, false
+	})
+	for patience, want := range map[time.Duration]connector.Kind{100 * time.Millisecond: connector.Unavailable, time.Minute: 0} {
+		c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+		c.OpenWithin(patience)
+		if _, err := c.Client(t.Context()); connector.KindOf(err) != want {
+			t.Errorf("within %s: %v", patience, err)
+		}
 	}
 }
 

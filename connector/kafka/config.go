@@ -16,7 +16,6 @@ import (
 const (
 	metadataRetries = 2
 	metadataBackoff = 200 * time.Millisecond
-	metadataTimeout = 4 * time.Second
 )
 
 // newConfig makes the library's configuration. The identity is shared: all
@@ -36,7 +35,6 @@ func newConfig(s *Settings, id *identity, log *slog.Logger) (*sarama.Config, err
 
 	cfg.Metadata.Retry.Max = metadataRetries
 	cfg.Metadata.Retry.Backoff = metadataBackoff
-	cfg.Metadata.Timeout = metadataTimeout
 	cfg.Metadata.RefreshFrequency = 5 * time.Minute // as Java's metadata.max.age.ms
 
 	if s.UsesSASL() {

@@ -15,7 +15,7 @@ import (
 // without one. Its Write may be called concurrently. With transactional each
 // Write is a transaction of its own. The cluster is opened at
 // the first Write; while it cannot be, every record is reported with the
-// reason within openTimeout. reg may be nil. Close the sink before the cluster.
+// reason once its time to open is over. reg may be nil. Close the sink before the cluster.
 func (c *Cluster) NewProducer(ps ProducerSettings, topic string, reg prometheus.Registerer) (connector.Sink, error) {
 	if err := invalid("settings of the producer", ps.Validate()); err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func TestProducerReportsAClusterThatCannotBeOpened(t *testing.T) {
 					t.Fatalf("%v (%s)", r.Err, connector.KindOf(r.Err))
 				}
 			}
-			if took := time.Since(start); took > openTimeout {
+			if took := time.Since(start); took > OpenTimeout {
 				t.Fatalf("took %s", took)
 			}
 		})

@@ -155,7 +155,7 @@ func TestOAuthFailuresNameTheirReason(t *testing.T) {
 			if strings.Contains(err.Error(), clientSecret) || strings.Contains(err.Error(), "not-the-secret") {
 				t.Fatalf("the secret shows in %q", err)
 			}
-			if took := time.Since(start); took > openTimeout+time.Second {
+			if took := time.Since(start); took > OpenTimeout+time.Second {
 				t.Fatalf("took %s", took)
 			}
 		})

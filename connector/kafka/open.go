@@ -95,7 +95,7 @@ func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
 
 // try opens and closes one connection.
 func (c *Cluster) try(ctx context.Context, addr string) error {
-	b, _, err := c.connect(ctx, addr, time.Now().Add(dialTimeout))
+	b, _, err := c.connect(ctx, addr, time.Now().Add(c.patience*3/4))
 	if err != nil {
 		return err
 	}

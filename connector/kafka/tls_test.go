@@ -77,7 +77,7 @@ func TestTLSFailuresNameTheirReason(t *testing.T) {
 			if tc.name != "plain listener" && connector.KindOf(err) != connector.Unauthenticated {
 				t.Fatalf("kind %s", connector.KindOf(err))
 			}
-			if took := time.Since(start); took > openTimeout {
+			if took := time.Since(start); took > OpenTimeout {
 				t.Fatalf("took %s", took)
 			}
 		})

@@ -53,6 +53,7 @@ func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
+	cluster.OpenWithin(kafka.RunOpenTimeout)
 	producer, err := cluster.NewProducer(cfg.ProducerSettings, cfg.Topic, reg)
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())

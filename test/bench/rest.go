@@ -48,6 +48,11 @@ func (b *bench) rest(ctx context.Context, out io.Writer) error {
 	}
 	defer s.stop()
 	r := restBench{url: "http://" + j.listen, topic: topic, pid: s.cmd.Process.Pid, out: out}
+	id, err := clusterID(j.listen)
+	if err != nil {
+		return err
+	}
+	r.cluster = "/v3/clusters/" + id
 	r.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 	defer r.client.CloseIdleConnections()
 	fmt.Fprintln(out, "\nREST proxy")
@@ -56,6 +61,7 @@ func (b *bench) rest(ctx context.Context, out io.Writer) error {
 
 type restBench struct {
 	url, topic string
+	cluster    string // the path of the v3 cluster
 	pid        int
 	client     *http.Client
 	body       bytes.Buffer // of the last read
@@ -81,7 +87,7 @@ func (r *restBench) stream(ctx context.Context) error {
 		}
 		_ = w.Close()
 	}()
-	req, err := http.NewRequestWithContext(ctx, "POST", r.url+"/v3/clusters/x/topics/"+r.topic+"/records", in)
+	req, err := http.NewRequestWithContext(ctx, "POST", r.url+r.cluster+"/topics/"+r.topic+"/records", in)
 	if err != nil {
 		return err
 	}
@@ -153,7 +159,7 @@ func (r *restBench) reads(ctx context.Context) error {
 	}
 	for range readRounds {
 		err := r.readAll("read without a consumer, binary", func(next int) (int, error) {
-			return r.read(ctx, fmt.Sprintf("/v3/clusters/x/topics/%s/partitions/0/records?max_bytes=8388608&offset=%d", r.topic, next), "application/json", `"offset":`)
+			return r.read(ctx, fmt.Sprintf("%s/topics/%s/partitions/0/records?max_bytes=8388608&offset=%d", r.cluster, r.topic, next), "application/json", `"offset":`)
 		})
 		if err != nil {
 			return err

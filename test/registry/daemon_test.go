@@ -112,7 +112,7 @@ func TestDaemon(t *testing.T) {
 	url := daemon(t, dir)
 	const avro = "application/vnd.kafka.avro.v2+json"
 	var answer string
-	records := url + "/v3/clusters/-/topics/" + topic + "/partitions/0/records?timeout=500"
+	records := url + "/v3/clusters/headrace-embedded/topics/" + topic + "/partitions/0/records?timeout=500"
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(answer, `"data":{"id":1}`); {
 		if time.Now().After(deadline) {
 			t.Fatal("the pipeline's record does not come: " + answer)
