@@ -100,7 +100,7 @@ func TestPoisonRecordIsAnElement(t *testing.T) {
 	p.want("POST", one+"/positions/beginning", `{"partitions":[{"topic":"t","partition":0}]}`, 204, "")
 	want := []string{
 		`{"topic":"t","key":null,"value":1,"partition":0,"offset":0}`,
-		`{"topic":"t","key":null,"value":null,"partition":0,"offset":1,"error_code":40801,"error":"the bytes are not JSON"}`,
+		`{"topic":"t","key":null,"value":null,"partition":0,"offset":1,"error_code":40801,"error":"value: the bytes are not JSON"}`,
 		`{"topic":"t","key":null,"value":2,"partition":0,"offset":2}`,
 	}
 	if d := cmp.Diff(want, p.poll(one, "application/json", 3)); d != "" {
@@ -213,7 +213,7 @@ func TestSchemaFormats(t *testing.T) {
 	p.want("POST", one+"/assignments", `{"partitions":[{"topic":"t","partition":0}]}`, 204, "")
 	p.want("POST", one+"/positions/beginning", `{"partitions":[{"topic":"t","partition":0}]}`, 204, "")
 	want := []string{`{"topic":"t","key":null,"value":{"word":"hi"},"partition":0,"offset":0}`,
-		`{"topic":"t","key":null,"value":null,"partition":0,"offset":1,"error_code":40801,"error":"unknown magic byte"}`}
+		`{"topic":"t","key":null,"value":null,"partition":0,"offset":1,"error_code":40801,"error":"value: unknown magic byte"}`}
 	// A mismatch among the schema formats is not noticed, as in the original.
 	if d := cmp.Diff(want, p.poll(one, "application/vnd.kafka.protobuf.v2+json", 2)); d != "" {
 		t.Error(d)
@@ -248,7 +248,7 @@ func TestStatelessRead(t *testing.T) {
 	for _, tc := range []struct{ query, accept, want string }{
 		{"?offset=1", "", answer("?offset=1", "?offset=3", record(1, data("BINARY", `"aw=="`), data("BINARY", "null"), "")+","+record(2, data("BINARY", "null"), data("BINARY", `"eA=="`), ""))},
 		{"?max_bytes=1", "application/vnd.kafka.json.v2+json", answer("?max_bytes=1", "?max_bytes=1&offset=1", record(0, data("JSON", "null"), data("JSON", `{"a":1}`), ""))},
-		{"?format=json&offset=2", "", answer("?format=json&offset=2", "?format=json&offset=3", record(2, data("JSON", "null"), data("JSON", "null"), `,"error_code":40801,"error":"the bytes are not JSON"`))},
+		{"?format=json&offset=2", "", answer("?format=json&offset=2", "?format=json&offset=3", record(2, data("JSON", "null"), data("JSON", "null"), `,"error_code":40801,"error":"value: the bytes are not JSON"`))},
 		{"?format=string&offset=2", "application/json", answer("?format=string&offset=2", "?format=string&offset=3", record(2, data("STRING", "null"), data("STRING", `"x"`), ""))},
 		{"?offset=latest&timeout=0", "", answer("?offset=latest&timeout=0", "?offset=3&timeout=0", "")},
 		{"?timestamp=2023-11-14T22:13:21Z&timeout=0", "", answer("?timestamp=2023-11-14T22:13:21Z&timeout=0", "?offset=3&timeout=0", "")},

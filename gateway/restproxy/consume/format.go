@@ -95,12 +95,15 @@ func (p *payloads) append(o, data []byte) ([]byte, string) {
 func (p *payloads) both(o []byte, rec *reader.Record, before, between, after string) ([]byte, string) {
 	start := len(o)
 	o = append(o, before...)
+	part := "key: "
 	o, bad := p.append(o, rec.Key)
 	if bad == "" {
 		o = append(o, between...)
+		part = "value: "
 		o, bad = p.append(o, rec.Value)
 	}
 	if bad != "" {
+		bad = part + bad
 		o = append(o[:start], before...)
 		o = append(o, "null"...)
 		o = append(o, between...)

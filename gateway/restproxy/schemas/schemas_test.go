@@ -189,7 +189,7 @@ func TestPoison(t *testing.T) {
 	p.call("POST", "/topics/t", v2("binary"), `{"records":[{"value":"AAAA"}]}`)
 	p.call("POST", "/topics/t", v2("avro"), `{"value_schema_id":1,"records":[{"value":{"id":1,"nick":null}}]}`)
 	_, body := p.call("GET", records("t"), v2("avro"), "")
-	if !strings.Contains(body, `"error_code":40801,"error":"not in the Schema Registry's wire format`) || !strings.Contains(body, `"data":{"id":1,"nick":null}`) {
+	if !strings.Contains(body, `"error_code":40801,"error":"value: not in the Schema Registry's wire format`) || !strings.Contains(body, `"data":{"id":1,"nick":null}`) {
 		t.Error(body)
 	}
 }
