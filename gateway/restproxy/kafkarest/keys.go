@@ -99,16 +99,32 @@ func (r *reading) addHeader(name, value string) {
 	r.HTTP.Headers = headers
 }
 
+// quoted is split where an entry with a comma stands in quotation marks.
+func quoted(value string) []string {
+	in := false
+	parts := strings.FieldsFunc(value, func(c rune) bool {
+		in = in != (c == '"')
+		return c == ',' && !in
+	})
+	var out []string
+	for _, item := range parts {
+		if item = strings.TrimSpace(strings.ReplaceAll(item, `"`, "")); item != "" {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
 // responseHeaders reads "add X-Foo: bar, set X-Bar: baz".
 func responseHeaders(r *reading, value string) error {
-	for _, entry := range split(value) {
+	for _, entry := range quoted(value) {
 		action, rest, _ := strings.Cut(entry, " ")
 		name, content, ok := strings.Cut(rest, ":")
 		if strings.HasSuffix(action, "Date") {
 			return wanted("without dates: addDate and setDate are not supported")
 		}
 		if !ok || action != "add" && action != "set" {
-			return wanted(`a list such as "add X-Foo: bar, set X-Bar: baz"`)
+			return wanted(`a list such as add X-Foo: bar, "set X-Bar: b, c" with quotation marks around what has commas`)
 		}
 		r.addHeader(strings.TrimSpace(name), strings.TrimSpace(content))
 	}
