@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Listen         string             `mapstructure:"listen" doc:"address to serve on, host:port; port 0 lets the system choose"`
 	MaxBodyBytes   connector.ByteSize `mapstructure:"max_body_bytes" doc:"largest request body; a streamed produce is bounded for each record instead"`
+	TLS            *TLS               `mapstructure:"tls" doc:"speak https, with this certificate"`
 	CORS           CORS               `mapstructure:"cors" doc:"what pages of other origins may do"`
 	AllowAnonymous bool               `mapstructure:"allow_anonymous" doc:"serve without authentication on an address that other machines reach"`
 	MaxConnections int                `mapstructure:"max_connections" doc:"open connections; further ones wait to be accepted"`
@@ -53,7 +54,8 @@ func DefaultConfig() Config {
 }
 
 // Validate reports every value that cannot work. An address that other
-// machines reach needs allow_anonymous, because nobody is asked for a name.
+// machines reach needs allow_anonymous, because nobody is asked for a name,
+// unless client certificates are required.
 func (c *Config) Validate() []connector.Fault {
 	var faults []connector.Fault
 	fault := func(path, message string) {
@@ -63,9 +65,10 @@ func (c *Config) Validate() []connector.Fault {
 	switch {
 	case err != nil:
 		fault("listen", "not an address; write it like 127.0.0.1:8082")
-	case !loopback(host) && !c.AllowAnonymous:
+	case !loopback(host) && !c.AllowAnonymous && !c.TLS.asksClients():
 		fault("listen", "other machines reach this address and no authentication is set; listen on 127.0.0.1 or set allow_anonymous: true")
 	}
+	faults = append(faults, c.TLS.faults()...)
 	if c.MaxBodyBytes < 1 {
 		fault("max_body_bytes", "must be at least 1")
 	}

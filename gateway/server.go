@@ -76,7 +76,7 @@ func (s *Server) Listen() error {
 	if s.listener != nil {
 		return nil
 	}
-	for _, f := range s.cfg.Validate() {
+	for _, f := range append(s.cfg.Validate(), s.cfg.CheckFiles()...) {
 		return fmt.Errorf("serve http: %s: %s", f.Path, f.Message)
 	}
 	l, err := net.Listen("tcp", s.cfg.Listen)
@@ -86,6 +86,13 @@ func (s *Server) Listen() error {
 	s.listener = newLimitListener(l, s.cfg.MaxConnections)
 	return nil
 }
+
+// URL is what the server is reached at, by the address that it listens on; it
+// is called after Listen.
+func (s *Server) URL() string { return s.cfg.Scheme() + "://" + s.Addr().String() }
+
+// Scheme is http or https.
+func (s *Server) Scheme() string { return s.cfg.Scheme() }
 
 // Addr is the address the server listens on; nil before Listen or Run.
 func (s *Server) Addr() net.Addr {
@@ -117,10 +124,18 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.HTTP2 {
 		srv.Protocols = new(http.Protocols)
 		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetHTTP2(true)
 		srv.Protocols.SetUnencryptedHTTP2(true)
 	}
+	serve := srv.Serve
+	if s.cfg.TLS != nil {
+		if err := s.cfg.TLS.secure(srv, s.cfg.HTTP2); err != nil {
+			return errors.Join(err, s.listener.Close())
+		}
+		serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") } // the certificates are in TLSConfig
+	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(s.listener) }()
+	go func() { served <- serve(s.listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve http on %s: %w", s.cfg.Listen, err)

@@ -51,7 +51,7 @@ func started(t *testing.T, cfg Config, prepare func(*Server)) (url string, stop 
 		_ = stop()
 		http.DefaultClient.CloseIdleConnections()
 	})
-	return "http://" + s.Addr().String(), stop
+	return s.URL(), stop
 }
 
 func get(t *testing.T, url string) (int, string) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -50,6 +52,17 @@ func (a *app) httpConfig(p *pipelines.Project) (httpSettings, config.Problems) {
 	problems := p.HTTP.Named("http").Decode(&cfg.Config, "rest_proxy")
 	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
 		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)
+	}
+	config.ResolvePaths(&cfg.Config, p.Dir)
+	if len(problems) == 0 {
+		for _, f := range cfg.CheckFiles() {
+			section := p.HTTP.Get("tls")
+			at := section.Get(strings.TrimPrefix(f.Path, "tls."))
+			if at.Kind() == config.Null {
+				at = section
+			}
+			problems = append(problems, at.Problem("http.%s: %s", f.Path, f.Message))
+		}
 	}
 	cfg, more := a.withKafkaRest(cfg)
 	return cfg, append(problems, more...)
@@ -100,6 +113,9 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 		admins = append(admins, kafkaadmin.New(one.Cluster))
 	}
 	d.server.Ready = d.ready
+	if err := d.server.Listen(); err != nil {
+		return nil, &exit{exitFailed, err}
+	}
 	if len(d.clusters) > 0 {
 		if err := d.openRegistry(cfg.registry(p.Registry), registry); err != nil {
 			return nil, err
@@ -107,9 +123,6 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 		if err := d.mountRESTProxy(cfg, admins); err != nil {
 			return nil, err
 		}
-	}
-	if err := d.server.Listen(); err != nil {
-		return nil, &exit{exitFailed, err}
 	}
 	return d, nil
 }
@@ -146,10 +159,17 @@ func (d *door) openRegistry(s schemaregistry.Settings, reg prometheus.Registerer
 // mountRESTProxy serves the Kafka REST Proxy's v2 and v3 on the clusters.
 func (d *door) mountRESTProxy(cfg httpSettings, admins admin.Fixed) error {
 	rc := restproxy.Config{Settings: cfg.rest, Clusters: admins, Publish: d.route, Read: d.read,
-		SelfURL: func() string { return d.selfURL(cfg.rest.AdvertisedListeners, cfg.rest.HostName) }}
+		SelfURL: func() string { return d.selfURL(&cfg.rest) }}
+	var err error
+	if rc.PeerTLS, err = cfg.Peer(); err != nil {
+		return &exit{exitBadConfig, err}
+	}
 	if d.registry != nil {
 		a := restschemas.New(d.registry.Schemas)
 		rc.Schemas, rc.Decoder = a, a
+	}
+	if _, port, err := net.SplitHostPort(d.server.Addr().String()); err == nil {
+		rc.Ports = map[string]string{d.server.Scheme(): port}
 	}
 	rest, err := restproxy.New(rc)
 	if err != nil {
@@ -166,7 +186,7 @@ func (d *door) mountRESTProxy(cfg httpSettings, admins admin.Fixed) error {
 }
 
 // Addr is the URL of the server.
-func (d *door) Addr() string { return "http://" + d.server.Addr().String() }
+func (d *door) Addr() string { return d.server.URL() }
 
 // ready reports whether the default cluster can be reached.
 func (d *door) ready(ctx context.Context) error {

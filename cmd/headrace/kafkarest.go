@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
@@ -26,6 +27,12 @@ func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
 	at := config.Position{File: a.kafkaRestFile}
 	if at.File == "" {
 		at.File = kafkarest.EnvPrefix + "… in the environment"
+	}
+	if len(faults) == 0 {
+		for _, f := range read.HTTP.CheckFiles() {
+			f.Path = strings.Replace(f.Path, "tls.", "ssl.", 1)
+			faults = append(faults, f)
+		}
 	}
 	var problems config.Problems
 	for _, f := range faults {

@@ -4,12 +4,18 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+
+	"github.com/headrace/headrace/gateway/restproxy"
 )
 
 // selfURL is where the other servers of a cluster reach this one: what it is
 // told to advertise, else the address that it listens on. Of a listener on all
 // addresses it is the first that other machines may know.
-func (d *door) selfURL(advertised []string, hostName string) string {
+func (d *door) selfURL(rest *restproxy.Settings) string {
+	advertised, hostName := rest.AdvertisedListeners, rest.HostName
+	if rest.PeerURL != "" {
+		return rest.PeerURL
+	}
 	if len(advertised) > 0 {
 		return advertised[0]
 	}
@@ -24,7 +30,7 @@ func (d *door) selfURL(advertised []string, hostName string) string {
 	case addr.Addr().IsUnspecified():
 		host = outward(host)
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(addr.Port())))
+	return d.server.Scheme() + "://" + net.JoinHostPort(host, strconv.Itoa(int(addr.Port())))
 }
 
 func outward(otherwise string) string {

@@ -6,6 +6,7 @@ package restproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"time"
@@ -48,6 +49,8 @@ type Config struct {
 	// pass on calls of consumers that are here; nil, or forward_consumers:
 	// false, passes nothing on.
 	SelfURL func() string
+	// PeerTLS are the settings of calls to the others.
+	PeerTLS *tls.Config
 	// Ports are the listening ports by scheme, for links with host_name.
 	Ports map[string]string
 }
@@ -85,7 +88,7 @@ func New(cfg Config) (*Proxy, error) {
 		peers = r.NewRoster(PeerGroup)
 	}
 	p := &Proxy{reads: consume.New(consume.Config{
-		Peers: peers, Self: cfg.SelfURL,
+		Peers: peers, Self: cfg.SelfURL, PeerTLS: cfg.PeerTLS,
 		Route: cfg.Read, Links: links, ID: cfg.ID, InstanceTimeout: time.Duration(cfg.ConsumerIdle), RequestTimeout: time.Duration(cfg.ConsumerWait),
 		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Decoder,
 	})}

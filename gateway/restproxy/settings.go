@@ -31,6 +31,7 @@ type Settings struct {
 	ConsumerMaxBytes connector.ByteSize `mapstructure:"consumer_max_bytes" doc:"largest answer of a read (consumer.request.max.bytes)"`
 	ConsumerMinBytes int                `mapstructure:"consumer_min_bytes" doc:"a read returns when so much is there; -1 waits the whole time (fetch.min.bytes)"`
 	MaxConsumers     int                `mapstructure:"max_consumers" doc:"consumers that exist at once"`
+	PeerURL          string             `mapstructure:"peer_url" doc:"where the other servers reach this one to pass on calls of its consumers; default the first of advertised_listeners, else the address it listens on"`
 	Forward          bool               `mapstructure:"forward_consumers" doc:"pass calls of a consumer on to the replica that has it"`
 
 	MaxBatchEntries int                `mapstructure:"max_batch_entries" doc:"entries of records:batch (api.v3.produce.batch.maximum.entries)"`
@@ -90,6 +91,8 @@ func (s *Settings) Validate() []connector.Fault {
 	}
 	_, err := s.advertised()
 	fault(err != nil, "advertised_listeners", "a listener is a URL such as http://rest-1.example.com:8082")
+	peer, err := url.Parse(s.PeerURL)
+	fault(s.PeerURL != "" && (err != nil || peer.Host == "" || peer.Scheme != "http" && peer.Scheme != "https"), "peer_url", "write it like http://10.0.0.7:8082")
 	_, err = s.trusted()
 	fault(err != nil, "trusted_proxies", "write addresses or networks, such as 10.0.0.1 or 10.0.0.0/8")
 	fault(s.ConsumerMinBytes < -1 || s.ConsumerMinBytes > 10_000_000, "consumer_min_bytes", "must be between -1 and 10000000")

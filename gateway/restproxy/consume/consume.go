@@ -5,6 +5,7 @@ package consume
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"time"
 
@@ -43,8 +44,9 @@ type Config struct {
 	// consumer that one of them has is passed on to it; nil passes nothing on.
 	// Self is the URL that they reach this one at; it is asked for with the
 	// first consumer.
-	Peers Peers
-	Self  func() string
+	Peers   Peers
+	Self    func() string
+	PeerTLS *tls.Config // of calls to the others; nil trusts the system's CAs
 	// Decoder reads the formats with a Schema Registry; nil refuses them.
 	Decoder Decoder
 }
@@ -90,7 +92,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	h := &Handler{cfg: cfg.withDefaults(), instances: map[instanceKey]*instance{}}
 	if cfg.Peers != nil && cfg.Self != nil {
-		h.forward = newForwarder(cfg.Peers, cfg.Self)
+		h.forward = newForwarder(cfg.Peers, cfg.Self, cfg.PeerTLS)
 	}
 	return h
 }

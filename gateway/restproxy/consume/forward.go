@@ -2,6 +2,7 @@ package consume
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -46,10 +47,10 @@ type forwarder struct {
 	owners map[instanceKey]string
 }
 
-func newForwarder(peers Peers, self func() string) *forwarder {
+func newForwarder(peers Peers, self func() string, secure *tls.Config) *forwarder {
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		MaxIdleConnsPerHost: 32, MaxConnsPerHost: 1024, IdleConnTimeout: time.Minute,
+		MaxIdleConnsPerHost: 32, MaxConnsPerHost: 1024, IdleConnTimeout: time.Minute, TLSClientConfig: secure,
 		ResponseHeaderTimeout: maxTimeout + time.Minute, DisableCompression: true,
 	}
 	return &forwarder{peers: peers, self: self, lookups: make(chan struct{}, maxLookups), owners: map[instanceKey]string{},

@@ -114,6 +114,7 @@ func read(props map[string]string, base Config) (Config, []connector.Fault) {
 		if f.Path == "listen" {
 			f.Path = "listeners"
 		}
+		f.Path = strings.Replace(f.Path, "tls.", "ssl.", 1)
 		r.fault(f.Path, "%s", f.Message)
 	}
 	return r.Config, r.faults
@@ -138,6 +139,7 @@ type reading struct {
 	used    map[string]bool
 	ignored map[string][]string // keys by reason
 	faults  []connector.Fault
+	secure  bool // the listener speaks https
 }
 
 func (r *reading) fault(key, format string, args ...any) {

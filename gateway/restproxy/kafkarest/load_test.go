@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
@@ -16,7 +17,9 @@ import (
 )
 
 func base() Config {
-	return Config{HTTP: gateway.DefaultConfig(), Rest: restproxy.DefaultSettings(), Producer: kafka.DefaultProducerSettings()}
+	cfg := gateway.DefaultConfig()
+	cfg.Listen = "127.0.0.1:9999" // as a project file says
+	return Config{HTTP: cfg, Rest: restproxy.DefaultSettings(), Producer: kafka.DefaultProducerSettings()}
 }
 
 // load reads properties as a file.
@@ -105,6 +108,16 @@ func TestKeysWithEffect(t *testing.T) {
 		"response.http.headers.config=add X-Foo: bar, set X-Bar: baz": func(c *Config) bool {
 			return c.HTTP.Headers["X-Foo"] == "bar" && c.HTTP.Headers["X-Bar"] == "baz"
 		},
+		"response.http.headers.config=\"add Cache-Control: no-cache, no-store\", add X-XSS-Protection: 1; mode=block": func(c *Config) bool {
+			return c.HTTP.Headers["Cache-Control"] == "no-cache, no-store" && c.HTTP.Headers["X-XSS-Protection"] == "1; mode=block"
+		},
+		"listeners=https://0.0.0.0:8082\nssl.keystore.location=k.jks\nssl.keystore.password=p\nssl.key.password=q\nssl.truststore.location=t.p12\nssl.truststore.password=r\nssl.truststore.type=PKCS12\nssl.client.authentication=REQUESTED": func(c *Config) bool {
+			return c.HTTP.Listen == "0.0.0.0:8082" && cmp.Equal(c.HTTP.TLS, &gateway.TLS{Clients: "requested",
+				Keystore:   &tlsstore.StoreSettings{Type: "JKS", Location: "k.jks", Password: "p", KeyPassword: "q"},
+				Truststore: &tlsstore.StoreSettings{Type: "PKCS12", Location: "t.p12", Password: "r"}})
+		},
+		"listeners=https://127.0.0.1:8082\nssl.keystore.location=k.jks\nssl.client.auth=true":           func(c *Config) bool { return c.HTTP.TLS.Clients == "required" },
+		"listeners=https://127.0.0.1:8082\nssl.keystore.location=k.jks\nssl.client.authentication=NONE": func(c *Config) bool { return c.HTTP.TLS.Clients == "" },
 		"nosniff.prevention.enable=true": func(c *Config) bool { return c.HTTP.Headers["X-Content-Type-Options"] == "nosniff" },
 		"hsts.header.enable=true":        func(c *Config) bool { return c.HTTP.Headers["Strict-Transport-Security"] != "" },
 		"authentication.method=NONE":     func(c *Config) bool { return !c.HTTP.AllowAnonymous },
@@ -188,7 +201,10 @@ schema.registry.basic.auth.user.info=u:p`, "\n") {
 
 func TestFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"listeners=https://0.0.0.0:8082":                        "listeners",
+		"listeners=https://0.0.0.0:8082": "ssl.keystore.location",
+		"listeners=ftp://0.0.0.0:8082":   "listeners",
+		"listeners=https://a:1\nssl.keystore.location=k\nssl.client.authentication=MAYBE": "ssl.client.authentication",
+		"listeners=https://a:1\nssl.keystore.location=k\nssl.keystore.type=ZIP":           "ssl.keystore.type",
 		"listeners=0.0.0.0:8082":                                "listeners",
 		"port=abc":                                              "port",
 		"authentication.method=BASIC":                           "authentication.method",
@@ -237,6 +253,18 @@ func TestOneWarning(t *testing.T) {
 	const want = "debug (stack traces are never sent to clients); listeners (only the first one, http://127.0.0.1:1, is served); thread.pool.max, thread.pool.min (there are no thread pools)"
 	if cfg.Warning != want {
 		t.Error(cfg.Warning)
+	}
+}
+
+// TestNoListener: without listeners only this machine is served, and told so.
+func TestNoListener(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("bootstrap.servers=a:1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, faults, err := Load(file, nil, Config{HTTP: gateway.DefaultConfig(), Rest: restproxy.DefaultSettings(), Producer: kafka.DefaultProducerSettings()})
+	if err != nil || len(faults) > 0 || cfg.HTTP.Listen != "127.0.0.1:8082" || !strings.HasPrefix(cfg.Warning, "listeners (not set: only this machine is served") {
+		t.Error(err, faults, cfg.HTTP.Listen, cfg.Warning)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/gateway"
 )
 
 // listeners reads where to serve.
@@ -26,13 +27,11 @@ func (r *reading) listeners() {
 		case err != nil || u.Host == "" || u.Port() == "":
 			r.fault("listeners", "must be a list of URLs with a port, such as http://0.0.0.0:8082")
 			return
-		case u.Scheme == "https":
-			r.fault("listeners", "https is not served; put a TLS proxy in front, listen on http, and name the proxy in http.rest_proxy.trusted_proxies")
-			return
-		case u.Scheme != "http":
-			r.fault("listeners", "must begin with http://")
+		case u.Scheme != "http" && u.Scheme != "https":
+			r.fault("listeners", "must begin with http:// or https://")
 			return
 		}
+		r.secure = u.Scheme == "https"
 		if len(all) > 1 {
 			r.ignore("listeners", "only the first one, "+all[0]+", is served")
 		}
@@ -50,27 +49,21 @@ func (r *reading) listeners() {
 		}
 		r.HTTP.Listen = net.JoinHostPort(host, port)
 	}
+	if r.props["bootstrap.servers"] != "" && !given && !portGiven && !hostGiven && r.HTTP.Listen == gateway.DefaultConfig().Listen {
+		r.ignore("listeners", "not set: only this machine is served, at "+r.HTTP.Listen+", not every address as by the original")
+	}
 	// The original serves everybody who reaches it.
 	r.HTTP.AllowAnonymous = r.HTTP.AllowAnonymous || given || portGiven || hostGiven
 }
 
 // protection reads the keys of authentication and TLS. What the original
 // protects must not be open here: those that cannot be honoured are faults.
+// It comes behind listeners.
 func (r *reading) protection() {
 	if method, ok := r.take("authentication.method"); ok && !strings.EqualFold(method, "NONE") && method != "" {
 		r.fault("authentication.method", "%s is not taken over from the properties: callers would not be asked; set http.authentication in headrace.yaml and remove the key", method)
 	}
-	for _, key := range []string{"ssl.client.authentication", "ssl.client.auth"} {
-		if v, ok := r.take(key); ok && v != "" && !strings.EqualFold(v, "NONE") && !strings.EqualFold(v, "false") {
-			r.fault(key, "client certificates are asked for by the TLS proxy in front; remove the key")
-		}
-	}
-	for key := range r.props {
-		if strings.HasPrefix(key, "ssl.") && !r.used[key] {
-			r.used[key] = true
-			r.ignore(key, "https is not served")
-		}
-	}
+	r.https()
 }
 
 // clients are the prefixes of keys of Kafka's clients.
