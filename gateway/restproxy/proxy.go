@@ -90,7 +90,7 @@ func New(cfg Config) (*Proxy, error) {
 	p := &Proxy{reads: consume.New(consume.Config{
 		Peers: peers, Self: cfg.SelfURL, PeerTLS: cfg.PeerTLS,
 		Route: cfg.Read, Links: links, ID: cfg.ID, InstanceTimeout: time.Duration(cfg.ConsumerIdle), RequestTimeout: time.Duration(cfg.ConsumerWait),
-		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Decoder,
+		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, Reset: cfg.ConsumerReset, NoAutoCommit: !cfg.ConsumerCommit, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Decoder,
 	})}
 	all := admin.Routes(admin.Deps{Clusters: cfg.Clusters, Authority: cfg.Authority, Links: links, Page: cfg.Page})
 	all = append(append(all, writes.Routes()...), p.reads.Routes()...)

@@ -30,6 +30,8 @@ type Settings struct {
 	ConsumerWait     connector.Duration `mapstructure:"consumer_request_timeout" doc:"longest wait of a read (consumer.request.timeout.ms)"`
 	ConsumerMaxBytes connector.ByteSize `mapstructure:"consumer_max_bytes" doc:"largest answer of a read (consumer.request.max.bytes)"`
 	ConsumerMinBytes int                `mapstructure:"consumer_min_bytes" doc:"a read returns when so much is there; -1 waits the whole time (fetch.min.bytes)"`
+	ConsumerReset    string             `mapstructure:"consumer_offset_reset" enum:"earliest,latest,none" doc:"where consumers that do not say it begin (consumer.auto.offset.reset)"`
+	ConsumerCommit   bool               `mapstructure:"consumer_auto_commit" doc:"whether consumers that do not say it store their positions by themselves (consumer.enable.auto.commit)"`
 	MaxConsumers     int                `mapstructure:"max_consumers" doc:"consumers that exist at once"`
 	PeerURL          string             `mapstructure:"peer_url" doc:"where the other servers reach this one to pass on calls of its consumers; default the first of advertised_listeners, else the address it listens on"`
 	Forward          bool               `mapstructure:"forward_consumers" doc:"pass calls of a consumer on to the replica that has it"`
@@ -71,6 +73,8 @@ func DefaultSettings() Settings {
 		ConsumerWait:     connector.Duration(time.Second),
 		ConsumerMaxBytes: 64 << 20,
 		ConsumerMinBytes: -1,
+		ConsumerReset:    "latest",
+		ConsumerCommit:   true,
 		MaxConsumers:     10_000,
 		Forward:          true,
 		MaxBatchEntries:  10,
@@ -96,6 +100,8 @@ func (s *Settings) Validate() []connector.Fault {
 	_, err = s.trusted()
 	fault(err != nil, "trusted_proxies", "write addresses or networks, such as 10.0.0.1 or 10.0.0.0/8")
 	fault(s.ConsumerMinBytes < -1 || s.ConsumerMinBytes > 10_000_000, "consumer_min_bytes", "must be between -1 and 10000000")
+	reset := strings.ToLower(s.ConsumerReset)
+	fault(reset != "earliest" && reset != "latest" && reset != "none", "consumer_offset_reset", "must be earliest, latest or none")
 	fault(s.MaxBatchEntries < 1 || s.MaxBatchEntries > 50, "max_batch_entries", "must be between 1 and 50")
 	for path, n := range map[string]int64{
 		"consumer_idle_timeout": int64(s.ConsumerIdle), "consumer_request_timeout": int64(s.ConsumerWait), "consumer_max_bytes": int64(s.ConsumerMaxBytes),

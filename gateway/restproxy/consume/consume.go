@@ -35,6 +35,10 @@ type Config struct {
 	// MinBytes lets a read return early (fetch.min.bytes); nil is -1, which
 	// waits the whole time.
 	MinBytes *int
+	// Reset and NoAutoCommit are what holds for consumers that do not say it
+	// (consumer.auto.offset.reset, consumer.enable.auto.commit); "" is latest.
+	Reset        string
+	NoAutoCommit bool
 	// MaxInstances bounds the consumers that exist at once (10000).
 	MaxInstances int
 	// Metadata adds headers and timestamps to v2's records, which the original

@@ -21,6 +21,18 @@ func failure(code int, message string) string {
 	return fmt.Sprintf(`{"error_code":%d,"message":"%s"}`, code, message)
 }
 
+// TestConsumerDefaults: what the server says holds for consumers that do not.
+func TestConsumerDefaults(t *testing.T) {
+	p := serve(t, Config{Reset: "EARLIEST", NoAutoCommit: true})
+	p.write(0, "1")
+	p.want("POST", "/consumers/g", `{"name":"i","format":"json","fetch.min.bytes":"1"}`, 200, `{"instance_id":"i","base_uri":"URL/consumers/g/instances/i"}`)
+	p.want("POST", one+"/subscription", `{"topics":["t"]}`, 204, "")
+	p.poll(one, "application/vnd.kafka.json.v2+json", 1)
+	p.want("DELETE", one, "", 204, "")
+	p.want("POST", "/consumers/g", `{"name":"i","format":"json","fetch.min.bytes":"1"}`, 200, `{"instance_id":"i","base_uri":"URL/consumers/g/instances/i"}`)
+	p.want("GET", one+"/offsets", `{"partitions":[{"topic":"t","partition":0}]}`, 200, `{"offsets":[]}`)
+}
+
 func TestConsumerLife(t *testing.T) {
 	p := serve(t, Config{})
 	p.write(0, `{"a":1}`, "null")

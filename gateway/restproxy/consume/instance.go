@@ -106,7 +106,10 @@ func (h *Handler) createInstance(r *http.Request) (any, error) {
 }
 
 func (h *Handler) prepare(req *ConsumerCreate) (*instance, reader.ConsumerConfig, error) {
-	cfg := reader.ConsumerConfig{AutoCommit: true, Reset: reader.Reset(req.Reset)}
+	cfg := reader.ConsumerConfig{AutoCommit: !h.cfg.NoAutoCommit, Reset: reader.Reset(req.Reset)}
+	if cfg.Reset == "" {
+		cfg.Reset = reader.Reset(strings.ToLower(h.cfg.Reset))
+	}
 	in := &instance{format: strings.ToLower(req.Format), timeout: h.cfg.RequestTimeout, minBytes: *h.cfg.MinBytes}
 	refuse := func(code int, format string, args ...any) (*instance, reader.ConsumerConfig, error) {
 		return nil, cfg, wire.Errorf(code, format, args...)

@@ -151,6 +151,9 @@ var keys = map[string]setter{
 	"consumer.request.max.bytes":   number(true, func(r *reading, n int) { r.Rest.ConsumerMaxBytes = connector.ByteSize(n) }),
 	"fetch.min.bytes":              number(true, func(r *reading, n int) { r.Rest.ConsumerMinBytes = n }),
 
+	"consumer.auto.offset.reset":  text(func(r *reading) *string { return &r.Rest.ConsumerReset }),
+	"consumer.enable.auto.commit": boolean(func(r *reading) *bool { return &r.Rest.ConsumerCommit }),
+
 	"api.v3.produce.batch.maximum.entries":              number(true, func(r *reading, n int) { r.Rest.MaxBatchEntries = n }),
 	"api.v3.produce.request.size.limit.max.bytes":       number(false, func(r *reading, n int) { r.Rest.MaxRecordBytes = connector.ByteSize(n) }),
 	"streaming.connection.max.duration.ms":              milliseconds(func(r *reading) *connector.Duration { return &r.Rest.StreamMax }),
