@@ -29,13 +29,15 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.takesKafkaRest = true
 			p, problems := a.load(paths, nil)
 			if len(problems) > 0 {
 				return problems
 			}
-			targets := doctorTargets(p)
+			cfg, _ := a.httpConfig(p) // load has reported its problems
+			targets := append(doctorTargets(p), cfg.kafkaRestTargets()...)
 			if len(targets) == 0 {
-				return &exit{exitBadConfig, errors.New("no connection is named at these paths; give a folder with " + pipelines.ProjectFile + " or pipelines")}
+				return &exit{exitBadConfig, errors.New("no connection is named at these paths; give a folder with " + pipelines.ProjectFile + " or pipelines, or --kafka-rest-properties")}
 			}
 			o.Log = log
 			report := doctor.Run(cmd.Context(), targets, o)
@@ -48,6 +50,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			return nil
 		},
 	}
+	a.kafkaRestFlag(cmd.Flags())
 	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the report on standard output: text, json or junit")
 	cmd.Flags().DurationVar(&o.Timeout, "timeout", 30*time.Second, "longest time for one connection")
 	cmd.Flags().StringVar(&o.Audience, "expect-audience", "", "audience that the brokers want in a token, which they do not tell")

@@ -5,12 +5,62 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/kafka/doctor"
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
 	"github.com/headrace/headrace/pipelines"
 	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
+
+// kafkaRestFlag is for commands that look at the keys of kafka-rest.
+func (a *app) kafkaRestFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
+}
+
+// linesOf tells the line of each key of a properties file; that of a prefixed
+// key is also the line of the key without its prefix, which faults of the
+// connection carry. Keys with escapes are left out.
+func linesOf(file string) map[string]int {
+	lines := map[string]int{}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return lines
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimLeft(line, " \t\f")
+		end := strings.IndexAny(line, "=: \t\r\n")
+		if end <= 0 || strings.ContainsAny(line[:1], "#!") {
+			continue
+		}
+		key := line[:end]
+		lines[key] = n
+		for _, prefix := range []string{"client.", "producer.", "consumer.", "admin."} {
+			if bare, ok := strings.CutPrefix(key, prefix); ok && lines[bare] == 0 {
+				lines[bare] = n
+			}
+		}
+	}
+	return lines
+}
+
+// kafkaRestTargets are the connections that kafka-rest's keys name.
+func (cfg *httpSettings) kafkaRestTargets() (out []doctor.Target) {
+	if cfg.kafkaRest == nil {
+		return nil
+	}
+	if c := cfg.kafkaRest.Cluster; c != nil {
+		out = append(out, doctor.Target{Name: kafkarest.ClusterName, UsedBy: []string{"the HTTP API"}, Kafka: c})
+	}
+	if r := cfg.kafkaRest.Registry; r != nil {
+		out = append(out, doctor.Target{Name: kafkarest.ClusterName + " schema registry", UsedBy: []string{"the HTTP API"}, HTTP: r})
+	}
+	return out
+}
 
 // withKafkaRest adds what kafka-rest.properties and the environment say to the
 // http section of the project: their keys win, as they are given for this one
@@ -34,8 +84,12 @@ func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
 			faults = append(faults, f)
 		}
 	}
+	lines := linesOf(a.kafkaRestFile)
 	var problems config.Problems
 	for _, f := range faults {
+		if at.Line, at.Column = lines[f.Path], 0; at.Line > 0 {
+			at.Column = 1
+		}
 		problems = append(problems, config.Problem{Position: at, Message: f.Path + ": " + f.Message})
 	}
 	cfg.Config, cfg.rest, cfg.kafkaRest = read.HTTP, read.Rest, &read

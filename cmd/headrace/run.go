@@ -66,7 +66,7 @@ func (a *app) runCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&once, "once", false, "run every pipeline to its end once, whatever its schedule, then exit")
 	flags.BoolVar(&embeddedBroker, "embedded", false, "start an in-process Kafka broker and use it where no bootstrap server is given")
-	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
+	a.kafkaRestFlag(flags)
 	flags.DurationVar(&drain, "drain-timeout", 30*time.Second, "longest time to deliver what was accepted after SIGTERM")
 	return cmd
 }

@@ -17,6 +17,7 @@ func (a *app) validateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "validate [PATH…]", Short: "Report every error of every file, without a network",
 		RunE: func(_ *cobra.Command, paths []string) error {
+			a.takesKafkaRest = true
 			p, problems := a.load(paths, nil)
 			if format != "" && format != "text" {
 				if err := writeFindings(a.stdout, format, a.masked(problems)); err != nil {
@@ -43,6 +44,7 @@ func (a *app) validateCommand() *cobra.Command {
 			return nil
 		},
 	}
+	a.kafkaRestFlag(cmd.Flags())
 	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the findings: text, or json, junit or sarif on standard output")
 	return cmd
 }

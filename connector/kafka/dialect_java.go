@@ -77,10 +77,16 @@ func FromJava(props map[string]string, prefixes ...string) (Settings, []connecto
 	}
 	s.SSL = javaSSL(p)
 	s.SASL = javaSASL(p, &s)
-	for _, fault := range s.Validate() {
-		f = append(f, connector.Fault{Path: javaPath(fault.Path), Message: javaMessage(fault.Message)})
+	return s, append(f, JavaFaults(s.Validate())...)
+}
+
+// JavaFaults are faults of Settings under the names of the Java keys.
+func JavaFaults(faults []connector.Fault) []connector.Fault {
+	var out []connector.Fault
+	for _, f := range faults {
+		out = append(out, connector.Fault{Path: javaPath(f.Path), Message: javaMessage(f.Message)})
 	}
-	return s, f
+	return out
 }
 
 func javaProps(props map[string]string, prefixes []string) map[string]string {

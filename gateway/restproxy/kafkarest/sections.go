@@ -92,6 +92,9 @@ func (r *reading) kafka() {
 		props["client.security.protocol"] = protocol
 	}
 	settings, faults := kafka.FromJava(props, "client.")
+	if len(faults) == 0 {
+		faults = kafka.JavaFaults(settings.CheckFiles())
+	}
 	for _, f := range faults {
 		if f.Path != "bootstrap.servers" {
 			f.Path = "client." + f.Path
