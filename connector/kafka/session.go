@@ -32,7 +32,7 @@ func (r *sessionReader) read(piece []byte) (ms int64, ok bool) {
 		return 0, false
 	}
 	r.buf = append(r.buf, piece...)
-	if len(r.buf) < 4 || len(r.buf) < 4+int(binary.BigEndian.Uint32(r.buf)) {
+	if len(r.buf) < 8 || len(r.buf) < 4+int(binary.BigEndian.Uint32(r.buf)) {
 		return 0, false
 	}
 	flexible := r.version >= 2
