@@ -18,9 +18,19 @@ func (a *app) logger() (*slog.Logger, error) {
 	case "text":
 		handler = slog.NewTextHandler(a.stderr, options)
 	case "json":
+		options.ReplaceAttr = durationText
 		handler = slog.NewJSONHandler(a.stderr, options)
 	default:
 		return nil, &exit{exitBadConfig, fmt.Errorf("--log-format %q: use text or json", a.logFormat)}
 	}
 	return slog.New(a.resolver.Masker.Handler(handler)), nil
+}
+
+// durationText writes a duration in JSON as the text form has it: a bare number
+// would not say its unit.
+func durationText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -204,9 +204,10 @@ func (a *app) runDaemon(life *lifecycle, p *pipelines.Project, log *slog.Logger,
 		}
 	}
 	life.stop()
+	before := s.Counts()
 	s.Stop()
 	failure = errors.Join(failure, <-served)
-	if n := undelivered(s); n > 0 {
+	if n := undelivered(s, before); n > 0 {
 		failure = errors.Join(failure, fmt.Errorf("%d records were not delivered; their sources still have them", n))
 	}
 	if failure != nil {
@@ -216,12 +217,14 @@ func (a *app) runDaemon(life *lifecycle, p *pipelines.Project, log *slog.Logger,
 	return nil
 }
 
-func undelivered(s *pipelines.Supervisor) (n int64) {
+// undelivered counts what a stop at once left over. What failed before the stop
+// began was told when it did.
+func undelivered(s *pipelines.Supervisor, before map[string]connector.Counts) (n int64) {
 	if s.Hard.Err() == nil {
 		return 0
 	}
-	for _, c := range s.Counts() {
-		n += c.Failed + c.InFlight()
+	for name, c := range s.Counts() {
+		n += c.Failed - before[name].Failed + c.InFlight()
 	}
 	return n
 }
