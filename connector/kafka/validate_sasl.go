@@ -1,7 +1,11 @@
 package kafka
 
 import (
+	"reflect"
+	"slices"
 	"strings"
+
+	"github.com/headrace/headrace/connector"
 )
 
 // validate reports the faults of sasl_config. The path of a key that came from
@@ -15,6 +19,10 @@ func (s *SASL) validate(f *faults, in *Settings) {
 	}
 	if strings.ContainsAny(r.Username, "\x00") || strings.ContainsRune(r.Password.Reveal(), 0) {
 		f.add(at+"username", "username and password cannot hold a zero byte")
+	}
+	if s.JAASConfig != "" {
+		begin := len(*f)
+		defer func() { blameJAAS((*f)[begin:], s.given()) }()
 	}
 	m := r.mechanism()
 	switch m {
@@ -34,6 +42,16 @@ func (s *SASL) validate(f *faults, in *Settings) {
 		return
 	}
 	r.validateForeign(f, at, m)
+}
+
+// blameJAAS moves faults to the JAAS line that are about keys which it stands
+// for. What tokens are asked for with may be written beside it and stays.
+func blameJAAS(found []connector.Fault, written []string) {
+	for i, fault := range found {
+		if key, ok := strings.CutPrefix(fault.Path, "sasl_config."); ok && key != "mechanism" && !strings.HasPrefix(key, "oauth_") && !slices.Contains(written, key) {
+			found[i] = connector.Fault{Path: "sasl_config.jaas_config", Message: "has a fault: " + key + " " + fault.Message}
+		}
+	}
 }
 
 func mechanismHint(m string) string {
@@ -144,44 +162,37 @@ func (s *SASL) validateAWS(f *faults, at string, in *Settings) {
 // validateForeign reports keys of one mechanism that are given to another: they
 // would be ignored without a word otherwise.
 func (s *SASL) validateForeign(f *faults, at, m string) {
-	type group struct {
-		key   string
-		given bool
-	}
-	if m != MechanismOAuthBearer {
-		for _, g := range []group{
-			{"oauth_token_url", s.OAuth.TokenURL != ""}, {"oauth_client_id", s.OAuth.ClientID != ""},
-			{"oauth_client_secret", s.OAuth.ClientSecret != ""}, {"oauth_token", s.OAuthToken != ""},
-			{"oauth_scope", s.OAuth.Scope != ""}, {"oauth_audience", s.OAuth.Audience != ""},
-			{"oauth_assertion_file", s.OAuth.AssertionFile != ""}, {"oauth_subject_token_file", s.OAuth.SubjectTokenFile != ""},
-		} {
-			if g.given {
-				f.add(at+g.key, "belongs to mechanism OAUTHBEARER, but mechanism is %s", m)
+	given := s.given()
+	for _, of := range []struct{ prefix, mechanism string }{{"oauth_", MechanismOAuthBearer}, {"kerberos_", MechanismGSSAPI}, {"aws_", MechanismAWSMSKIAM}} {
+		if of.mechanism == m {
+			continue
+		}
+		for _, key := range given {
+			if strings.HasPrefix(key, of.prefix) {
+				f.add(at+key, "belongs to mechanism %s, but mechanism is %s", of.mechanism, m)
 			}
 		}
-	} else if s.Username != "" || s.Password != "" {
+	}
+	if s.Username == "" && s.Password == "" {
+		return
+	}
+	switch m {
+	case MechanismOAuthBearer:
 		f.add(at+"username", "username and password are not used by OAUTHBEARER; use oauth_client_id and oauth_client_secret, or another mechanism")
-	}
-	if m != MechanismGSSAPI {
-		for _, g := range []group{
-			{"kerberos_keytab", s.KerberosKeytab != ""}, {"kerberos_ccache", s.KerberosCCache != ""},
-			{"kerberos_service_name", s.KerberosServiceName != ""}, {"kerberos_realm", s.KerberosRealm != ""},
-		} {
-			if g.given {
-				f.add(at+g.key, "belongs to mechanism GSSAPI, but mechanism is %s", m)
-			}
-		}
-	}
-	if m != MechanismAWSMSKIAM {
-		for _, g := range []group{
-			{"aws_region", s.AWSRegion != ""}, {"aws_profile", s.AWSProfile != ""},
-			{"aws_role_arn", s.AWSRoleARN != ""}, {"aws_access_key_id", s.AWSAccessKeyID != ""},
-		} {
-			if g.given {
-				f.add(at+g.key, "belongs to mechanism AWS_MSK_IAM, but mechanism is %s", m)
-			}
-		}
-	} else if s.Username != "" || s.Password != "" {
+	case MechanismAWSMSKIAM:
 		f.add(at+"username", "username and password are not used by AWS_MSK_IAM; use aws_access_key_id and aws_secret_access_key, or the usual AWS chain")
 	}
+}
+
+// given are the keys of sasl_config that are written.
+func (s *SASL) given() (keys []string) {
+	for _, v := range []any{*s, s.OAuth} {
+		fields := reflect.ValueOf(v)
+		for i := range fields.NumField() {
+			if key := fields.Type().Field(i).Tag.Get("mapstructure"); !strings.HasPrefix(key, ",") && !fields.Field(i).IsZero() {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
 }

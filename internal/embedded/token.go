@@ -138,7 +138,7 @@ func (i *Issuer) password(client *Client, r *http.Request, scopes []string) (map
 	}
 	user := i.realm.user(r.PostForm.Get("username"))
 	if user == nil || !user.knows(r.PostForm.Get("password")) {
-		return nil, refused(http.StatusUnauthorized, "invalid_grant", "Invalid user credentials")
+		return nil, refused(http.StatusBadRequest, "invalid_grant", "Invalid user credentials")
 	}
 	return i.realm.claims(client, user, scopes), nil
 }

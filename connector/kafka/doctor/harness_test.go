@@ -95,7 +95,9 @@ func free(t *testing.T) string {
 
 func examine(t *testing.T, s kafka.Settings, o Options, topics ...Topic) Connection {
 	t.Helper()
-	o.Timeout = 10 * time.Second
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
 	r := Run(t.Context(), []Target{{Name: "main", UsedBy: []string{"orders.yaml"}, Kafka: &s, Topics: topics}}, o)
 	if len(r.Connections) != 1 {
 		t.Fatalf("%d connections", len(r.Connections))

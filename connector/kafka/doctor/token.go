@@ -47,7 +47,11 @@ func (w *walk) tokenSteps(o *auth.OAuthSettings, ask func(context.Context) (auth
 	w.step("token", func(ctx context.Context) outcome {
 		var err error
 		if tok, given, err = ask(ctx); err != nil {
-			return failed(err, adviceIn(err.Error(), "correct the keys that the token is made with"))
+			otherwise := "correct the keys that the token is made with"
+			if errors.Is(err, context.DeadlineExceeded) {
+				otherwise = "the token endpoint takes the connection and does not answer in time: look into the log of the identity provider, and at what stands before it"
+			}
+			return failed(err, adviceIn(err.Error(), otherwise))
 		}
 		if !given {
 			return skipped("not used")
