@@ -79,7 +79,7 @@ func TestSabotage(t *testing.T) {
 		{name: "a wrong path of the token endpoint", step: "token", advice: "oauth_token_url", s: b.token(func(s *kafka.SASL) { s.OAuth.TokenURL = realm + "/token" })},
 		{name: "a scope that does not exist", step: "token", advice: "oauth_scope", s: b.token(func(s *kafka.SASL) { s.OAuth.Scope = "no-such-scope" })},
 		{name: "an issuer in trouble", step: "token", advice: "in trouble", s: b.token(nil), faults: embedded.Faults{ServerError: true}},
-		{name: "an issuer that does not answer", step: "token", advice: "does not answer in time", s: b.token(nil), o: Options{Timeout: time.Second}, faults: embedded.Faults{Delay: time.Minute}},
+		{name: "an issuer that does not answer", step: "token", advice: "does not answer in time", s: b.token(nil), o: Options{Timeout: 3 * time.Second}, faults: embedded.Faults{Delay: time.Minute}},
 		{name: "a token that has ended", step: "claims", advice: "clock", s: b.token(nil), faults: embedded.Faults{Expired: true}},
 		{name: "a token of an unknown key", step: "claims", advice: "realm's keys", s: b.token(nil), faults: embedded.Faults{UnknownKey: true}},
 		{name: "keys that cannot be read", step: "claims", advice: "identity provider", s: b.token(nil), faults: embedded.Faults{KeysError: true}},
