@@ -52,7 +52,7 @@ func (a *app) exportCommand() *cobra.Command {
 	flags.StringSliceVar(&f.bootstrap, "bootstrap-server", nil, "brokers, host:port (default the block's, or the project's)")
 	flags.StringVar(&f.format, "format", "ndjson", "form of the input: ndjson, csv or text")
 	flags.IntVar(&f.batchSize, "batch-size", 0, "records per batch (default the block's)")
-	flags.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "longest time to deliver what was read after SIGTERM")
+	drainFlag(flags, &f.drain, "longest time to deliver what was read after SIGTERM")
 	return cmd
 }
 

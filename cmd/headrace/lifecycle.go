@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // lifecycle turns signals into contexts: Soft ends with the first SIGTERM or
@@ -18,6 +21,31 @@ type lifecycle struct {
 	stop   context.CancelFunc
 	giveUp context.CancelFunc
 	done   chan struct{}
+}
+
+// patience is a time to wait as a flag.
+type patience time.Duration
+
+func (p *patience) String() string { return time.Duration(*p).String() }
+
+func (p *patience) Type() string { return "duration" }
+
+func (p *patience) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return errors.New("write a time with its unit, as 30s or 2m")
+	case d < 0:
+		return errors.New("a time is not negative; 0s gives up at once")
+	}
+	*p = patience(d)
+	return nil
+}
+
+// drainFlag adds --drain-timeout.
+func drainFlag(flags *pflag.FlagSet, d *time.Duration, usage string) {
+	*d = 30 * time.Second
+	flags.Var((*patience)(d), "drain-timeout", usage)
 }
 
 // watchSignals starts a lifecycle; End must be called.

@@ -67,7 +67,7 @@ func (a *app) runCommand() *cobra.Command {
 	flags.BoolVar(&once, "once", false, "run every pipeline to its end once, whatever its schedule, then exit")
 	flags.BoolVar(&embeddedBroker, "embedded", false, "start an in-process Kafka broker and use it where no bootstrap server is given")
 	a.kafkaRestFlag(flags)
-	flags.DurationVar(&drain, "drain-timeout", 30*time.Second, "longest time to deliver what was accepted after SIGTERM")
+	drainFlag(flags, &drain, "longest time to deliver what was accepted after SIGTERM")
 	return cmd
 }
 
