@@ -6,6 +6,8 @@ package schedule
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +73,7 @@ func parse(expr string) (_ cron.Schedule, err error) {
 			err = fmt.Errorf("bad cron expression %q", expr)
 		}
 	}()
-	sched, err := parser.Parse(expr)
+	sched, err := parser.Parse(sundays(expr))
 	if err != nil {
 		return nil, fmt.Errorf("bad cron expression %q: %w; write 5 fields, 6 with seconds, or @daily, @every 10m", expr, err)
 	}
@@ -81,6 +83,34 @@ func parse(expr string) (_ cron.Schedule, err error) {
 		}
 	}
 	return sched, nil
+}
+
+var untilSunday = regexp.MustCompile(`^([0-7]-)?7(/[1-9])?$`)
+
+// sundays writes Sunday as 0 where the day of the week has it as 7, which cron
+// itself and Mage's croniter read and the parser does not.
+func sundays(expr string) string {
+	fields := strings.Fields(expr)
+	if len(fields) < 5 || !strings.Contains(fields[len(fields)-1], "7") {
+		return expr
+	}
+	items := strings.Split(fields[len(fields)-1], ",")
+	for i, item := range items {
+		if !untilSunday.MatchString(item) {
+			continue
+		}
+		step := 1
+		if _, text, ok := strings.Cut(item, "/"); ok {
+			step = int(text[0] - '0')
+		}
+		var days []string
+		for day := int(item[0] - '0'); day <= 7; day += step {
+			days = append(days, strconv.Itoa(day%7))
+		}
+		items[i] = strings.Join(days, ",")
+	}
+	fields[len(fields)-1] = strings.Join(items, ",")
+	return strings.Join(fields, " ")
 }
 
 // Overlap is what a tick does while the run before it goes on: skip, queue or

@@ -35,6 +35,11 @@ func TestNext(t *testing.T) {
 		{"a zone", "0 6 * * *", "Europe/Berlin", "2026-01-01T00:00:00Z", "2026-01-01T05:00:00Z"},
 		{"a zone in summer", "0 6 * * *", "Europe/Berlin", "2026-07-01T00:00:00Z", "2026-07-01T04:00:00Z"},
 		{"leap day", "0 0 29 2 *", "UTC", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"},
+		// 2026-01-01 is a Thursday.
+		{"Sunday as 7", "0 6 * * 7", "UTC", "2026-01-01T00:00:00Z", "2026-01-04T06:00:00Z"},
+		{"the weekend as 6-7", "0 6 * * 6-7", "UTC", "2026-01-03T06:00:00Z", "2026-01-04T06:00:00Z"},
+		{"every other day to 7", "0 6 * * 1-7/2", "UTC", "2026-01-02T06:00:00Z", "2026-01-04T06:00:00Z"},
+		{"7 among others", "0 0 6 * * 2,7", "UTC", "2026-01-01T00:00:00Z", "2026-01-04T06:00:00Z"},
 		// Berlin, 2026-03-29: 02:00 becomes 03:00.
 		{"left out in spring", "30 2 * * *", "Europe/Berlin", "2026-03-28T02:00:00Z", "2026-03-29T01:00:00Z"},
 		{"the day after", "30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"},
@@ -63,6 +68,8 @@ func TestBadSchedules(t *testing.T) {
 		{"empty", "", "UTC", "bad cron expression"},
 		{"seven fields", "* * * * * * *", "UTC", "bad cron expression"},
 		{"out of range", "61 * * * *", "UTC", "bad cron expression"},
+		{"a day of the week after Sunday", "0 6 * * 8", "UTC", "bad cron expression"},
+		{"a range that ends before it begins", "0 6 * * 7-6", "UTC", "bad cron expression"},
 		{"zone inside", "TZ=UTC 0 6 * * *", "UTC", "timezone"},
 		{"zone alone, on which the parser panics", "TZ=UTC", "UTC", "timezone"},
 		{"no such day", "0 0 31 2 *", "UTC", "never comes"},
