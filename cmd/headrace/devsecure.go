@@ -49,7 +49,7 @@ func (d *devSecurity) issuer() (*embedded.Issuer, *embedded.Client, error) {
 	if _, err := d.issuerFaults(); err != nil {
 		return nil, nil, err
 	}
-	client := firstServiceAccount(realm)
+	client := realm.ServiceAccountFor(d.audience)
 	if client == nil && d.secure == "oauthbearer" {
 		return nil, nil, &exit{exitBadConfig, fmt.Errorf("--realm %s: no client has a secret and a service account; switch one on", d.realm)}
 	}
@@ -58,15 +58,6 @@ func (d *devSecurity) issuer() (*embedded.Issuer, *embedded.Client, error) {
 		return nil, nil, &exit{exitFailed, fmt.Errorf("start the token issuer: %w", err)}
 	}
 	return issuer, client, nil
-}
-
-func firstServiceAccount(realm *embedded.Realm) *embedded.Client {
-	for i, c := range realm.Clients {
-		if c.ServiceAccount && c.Secret != "" && (c.Enabled == nil || *c.Enabled) {
-			return &realm.Clients[i]
-		}
-	}
-	return nil
 }
 
 // secureBroker makes the broker ask, and returns the keys of a cluster in the

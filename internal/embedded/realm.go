@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,4 +175,23 @@ func (r *Realm) lifespan(c *Client) time.Duration {
 		seconds = 300
 	}
 	return time.Duration(seconds) * time.Second
+}
+
+// ServiceAccountFor is the first client with a secret and a service account
+// whose tokens are for the audience, or else the first of all; nil without any.
+func (r *Realm) ServiceAccountFor(audience string) (found *Client) {
+	for i := range r.Clients {
+		c := &r.Clients[i]
+		if !c.ServiceAccount || c.Secret == "" || c.Enabled != nil && !*c.Enabled {
+			continue
+		}
+		scopes, _ := r.scopes(c, nil)
+		if slices.Contains(audienceOf(r.claims(c, r.serviceAccount(c), scopes)), audience) {
+			return c
+		}
+		if found == nil {
+			found = c
+		}
+	}
+	return found
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,5 +115,23 @@ func TestExportWithScopes(t *testing.T) {
 		if status, body := post(tc.form...); status != tc.status {
 			t.Errorf("%s: %d %v", tc.name, status, body)
 		}
+	}
+}
+
+// An export has its clients in the order of their names, and only some of them
+// have tokens for the brokers.
+func TestServiceAccountFor(t *testing.T) {
+	realm := embedded.DefaultRealm()
+	slices.Reverse(realm.Clients)
+	first := realm.ServiceAccountFor("nobody")
+	c := realm.ServiceAccountFor("gateway")
+	if first == nil || c == nil || c.ID != "app" || first.ID == "" {
+		t.Fatalf("%v %v", first, c)
+	}
+	if c := realm.ServiceAccountFor("kafka"); c == nil || c.ID == "app" {
+		t.Fatalf("%v has no tokens for kafka", c)
+	}
+	if c := (&embedded.Realm{}).ServiceAccountFor("kafka"); c != nil {
+		t.Fatal(c)
 	}
 }
