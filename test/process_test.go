@@ -3,16 +3,16 @@
 package test
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/headrace/headrace/test/services"
 )
 
 // project is a folder with the files of one test.
@@ -46,26 +46,8 @@ type running struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	ended chan struct{}
-	out   output
-	err   output
-}
-
-// output is what a program has written so far; safe to read while it runs.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	out   services.Output
+	err   services.Output
 }
 
 // start runs the binary in the project's folder; it is gone when the test ends.
@@ -77,7 +59,7 @@ func (p *project) start(args ...string) *running {
 }
 
 func (p *project) prepare(args ...string) *running {
-	r := &running{t: p.t, cmd: exec.Command(binary, args...), ended: make(chan struct{})}
+	r := &running{t: p.t, cmd: exec.Command(services.Headrace(p.t), args...), ended: make(chan struct{})}
 	r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = p.dir, &r.out, &r.err
 	return r
 }

@@ -23,10 +23,6 @@ import (
 func BenchmarkAuthentication(b *testing.B) {
 	s := services.SecureKafka(b)
 	dir := b.TempDir()
-	binary := filepath.Join(dir, "headrace")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/headrace/headrace/cmd/headrace").CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
-	}
 	data := million(b, dir)
 	tls := "ssl_config: {cafile: " + s.Certs.CA + "}"
 	ways := []struct{ name, addr, topic, keys string }{
@@ -46,7 +42,7 @@ func BenchmarkAuthentication(b *testing.B) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				b.Fatal(err)
 			}
-			cmd := exec.Command(binary, "run", "--once", file)
+			cmd := exec.Command(services.Headrace(b), "run", "--once", file)
 			cmd.Dir = b.TempDir() // the state is kept there: each run starts anew
 			out, err := cmd.CombinedOutput()
 			if err != nil {

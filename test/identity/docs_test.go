@@ -45,13 +45,11 @@ func TestKeycloakPage(t *testing.T) {
 	if r, err := embedded.ReadRealm(realm); err != nil || r.Clients[0].ID != "exporter" {
 		t.Fatalf("the realm of the page: %v", err)
 	}
-	binary := filepath.Join(t.TempDir(), "headrace")
-	tool(t, "go", "build", "-o", binary, "github.com/headrace/headrace/cmd/headrace")
 	commands := regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindStringSubmatch(string(page))[1]
 	said := map[string]string{}
 	for line := range strings.Lines(commands) {
 		args := strings.Fields(strings.TrimPrefix(line, "$ headrace "))
-		cmd := exec.CommandContext(t.Context(), binary, args...)
+		cmd := exec.CommandContext(t.Context(), services.Headrace(t), args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "KAFKA="+s.SASLTLS, "KAFKA_CA="+s.Certs.CA, "TOKEN_URL="+s.Keycloak.TokenURLTLS, "EXPORTER_SECRET=exporter-secret")
 		out, err := cmd.CombinedOutput()

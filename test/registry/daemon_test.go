@@ -3,68 +3,17 @@
 package registry_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/headrace/headrace/test/services"
 )
-
-// daemon runs the program in dir until the test ends and returns the address
-// of its HTTP server.
-func daemon(t *testing.T, dir string) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "headrace")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/headrace/headrace/cmd/headrace").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd := exec.Command(binary, "run", "--embedded", dir)
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	address := make(chan string, 1)
-	var all bytes.Buffer
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		listening := regexp.MustCompile(`http=(http://[0-9.:]+)`)
-		for lines := bufio.NewScanner(log); lines.Scan(); {
-			all.WriteString(lines.Text() + "\n")
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-				address <- m[1]
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			t.Error(err)
-		}
-		<-read
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the daemon ended with %v\n%s", err, &all)
-		}
-	})
-	select {
-	case a := <-address:
-		return a
-	case <-time.After(30 * time.Second):
-		t.Fatal("the daemon does not listen")
-		return ""
-	}
-}
 
 func call(t *testing.T, method, url, kind, body string) (int, string) {
 	t.Helper()
@@ -109,7 +58,7 @@ func TestDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	url := daemon(t, dir)
+	url := services.Serve(t, dir, "run", "--embedded", ".")
 	const avro = "application/vnd.kafka.avro.v2+json"
 	var answer string
 	records := url + "/v3/clusters/headrace-embedded/topics/" + topic + "/partitions/0/records?timeout=500"

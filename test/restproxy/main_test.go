@@ -5,16 +5,12 @@
 package restproxy
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,47 +20,7 @@ import (
 	"github.com/headrace/headrace/test/services"
 )
 
-// binary is the program under test.
-var binary string
-
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "headrace-rest-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "headrace")
-	build := exec.Command("go", "build", "-o", binary, "github.com/headrace/headrace/cmd/headrace")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the binary:", err)
-		return 1
-	}
-	return services.Main(m)
-}
-
-// output is what a program has written so far; safe to read while it runs.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
-var running = regexp.MustCompile(`http=(http://\S+)`)
+func TestMain(m *testing.M) { os.Exit(services.Main(m)) }
 
 // serve runs the binary with a project file until the test ends, and returns
 // the URL that it serves.
@@ -74,39 +30,7 @@ func serve(t *testing.T, project string) string {
 	if err := os.WriteFile(filepath.Join(dir, "headrace.yaml"), []byte(project), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log output
-	cmd := exec.Command(binary, "run", ".")
-	cmd.Dir, cmd.Stderr = dir, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // its end is what counts
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			t.Errorf("it does not stop:\n%s", log.String())
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-	})
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if m := running.FindStringSubmatch(log.String()); m != nil {
-			return m[1]
-		}
-		select {
-		case <-ended:
-			t.Fatalf("it ended:\n%s", log.String())
-		default:
-		}
-	}
-	t.Fatalf("it does not serve:\n%s", log.String())
-	return ""
+	return services.Serve(t, dir, "run", ".")
 }
 
 // onKafka is a project with one cluster; rest are lines of http.rest_proxy.

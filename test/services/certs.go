@@ -46,8 +46,8 @@ type authority struct {
 	pem  []byte
 }
 
-// makeCerts writes new certificates into dir.
-func makeCerts(dir string) (*Certs, error) {
+// MakeCerts writes new certificates into dir.
+func MakeCerts(dir string) (*Certs, error) {
 	ca, err := newAuthority("Test CA")
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func startKeycloakOnce(ctx context.Context, orphan bool) (_ *KeycloakServer, err
 			k.stop()
 		}
 	}()
-	if k.Certs, err = makeCerts(k.dir); err != nil {
+	if k.Certs, err = MakeCerts(k.dir); err != nil {
 		return nil, err
 	}
 	home, err := keycloakHome(filepath.Join(cached, "keycloak-"+KeycloakVersion), k.dir)

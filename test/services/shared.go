@@ -38,6 +38,7 @@ var (
 	registry  once[*RegistryServer]
 	kerberos  once[*KDC]
 	secure    once[*SecureCluster]
+	headrace  once[string]
 )
 
 type stopList struct {
