@@ -16,6 +16,7 @@ import (
 // One broker of three dies and another freezes during an export: every record
 // arrives, once. HEADRACE_SOAK makes it go on for that long; make soak sets it.
 func TestBrokerFaults(t *testing.T) {
+	t.Parallel()
 	var length time.Duration
 	if text := os.Getenv("HEADRACE_SOAK"); text != "" {
 		var err error

@@ -154,8 +154,10 @@ func TestNobodyListens(t *testing.T) {
 }
 
 // Tokens of 60 seconds and a run of two and a half minutes: the sessions are
-// authenticated again in time, and nothing is lost or sent twice.
+// authenticated again in time, and nothing is lost or sent twice. It runs beside
+// TestBrokerFaults: each waits most of its time, for clusters of their own.
 func TestShortTokensLongRun(t *testing.T) {
+	t.Parallel()
 	const records, everyMS = 3000, 50
 	s := services.SecureKafka(t)
 	k := secureTopic(t, s, "exp.")
