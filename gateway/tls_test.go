@@ -2,50 +2,26 @@ package gateway
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
 )
 
-// certificate writes a self-signed certificate with its key as PEM.
-func certificate(t *testing.T, file, name string) tls.Certificate {
+// certificate issues a certificate and puts it with its key into a file, in one
+// step.
+func certificate(t *testing.T, by *certtest.Authority, file, name string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	pair := by.Issue(name, time.Now().Add(time.Hour))
+	if err := errors.Join(os.WriteFile(file+".new", pair.PEM, 0o600), os.Rename(file+".new", file)); err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...)
-	if err := errors.Join(os.WriteFile(file+".new", text, 0o600), os.Rename(file+".new", file)); err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.X509KeyPair(text, text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
 }
 
 // ask calls url on a connection of its own and returns the protocol and the
@@ -76,14 +52,15 @@ func ask(t *testing.T, url string, client *tls.Certificate) (proto, name string,
 
 func TestHTTPS(t *testing.T) {
 	dir := t.TempDir()
-	server, good := filepath.Join(dir, "server.pem"), filepath.Join(dir, "client.pem")
-	certificate(t, server, "first")
-	client := certificate(t, good, "client")
-	stranger := certificate(t, filepath.Join(dir, "stranger.pem"), "stranger")
+	ca, other := certtest.New(t, "CA"), certtest.New(t, "other CA")
+	server := filepath.Join(dir, "server.pem")
+	certificate(t, ca, server, "first")
+	client := ca.Issue("client", time.Now().Add(time.Hour)).Certificate
+	stranger := other.Issue("stranger", time.Now().Add(time.Hour)).Certificate
 	serve := func(clients string, http2 bool) string {
 		cfg := DefaultConfig()
 		cfg.HTTP2 = http2
-		cfg.TLS = &TLS{CertFile: server, CAFile: good, Clients: clients}
+		cfg.TLS = &TLS{CertFile: server, CAFile: ca.File, Clients: clients}
 		url, _ := started(t, cfg, func(*Server) {})
 		return url
 	}
@@ -110,7 +87,7 @@ func TestHTTPS(t *testing.T) {
 	if _, name, err := ask(t, url, nil); err != nil || name != "first" {
 		t.Errorf("%q %v", name, err)
 	}
-	certificate(t, server, "second")
+	certificate(t, ca, server, "second")
 	if _, name, err := ask(t, url, nil); err != nil || name != "second" {
 		t.Errorf("after the file changed: %q %v", name, err)
 	}

@@ -1,16 +1,10 @@
 package httpclient
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
 
 	"go.uber.org/goleak"
 
@@ -85,38 +81,21 @@ func ask(t *testing.T, c *Client, address string) (string, error) {
 func caFile(t *testing.T, srv *httptest.Server) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	writePEM(t, path, &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	write(t, path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
 	return path
 }
 
-func writePEM(t *testing.T, path string, blocks ...*pem.Block) {
+func write(t *testing.T, path string, text []byte) {
 	t.Helper()
-	var text []byte
-	for _, b := range blocks {
-		text = append(text, pem.EncodeToMemory(b)...)
-	}
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// identity writes a self-signed client certificate and its key into one file.
+// identity writes a client certificate and its key into one file.
 func identity(t *testing.T, path, name string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, path, &pem.Block{Type: "CERTIFICATE", Bytes: der}, &pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	write(t, path, certtest.New(t, "CA").Issue(name, time.Now().Add(time.Hour)).PEM)
 }
 
 func TestEachIdentity(t *testing.T) {

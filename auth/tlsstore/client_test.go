@@ -1,73 +1,26 @@
 package tlsstore
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
 )
 
-type ca struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
+// issue makes a pair for the host "broker" and returns the file with both.
+func issue(by *certtest.Authority, end time.Time, name string) string {
+	return by.Issue(name, end, "broker").File
 }
 
-func newCA(t *testing.T) *ca {
+func reissue(t *testing.T, by *certtest.Authority, end time.Time, name, path string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &ca{cert: cert, key: key, file: write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))}
-}
-
-// issue writes a pair for the host "broker" into one file.
-func issue(t *testing.T, by *ca, end time.Time, name string) string {
-	t.Helper()
-	path := write(t, name+".pem", "")
-	reissue(t, by, end, name, path)
-	return path
-}
-
-func reissue(t *testing.T, by *ca, end time.Time, name, path string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: end,
-		DNSNames: []string{"broker"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, by.cert, &key.PublicKey, by.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(path, by.Issue(name, end, "broker").PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,9 +73,9 @@ func shake(t *testing.T, c *Client, host, path string) (string, error) {
 }
 
 func TestEachFailureOfAHandshakeIsItsOwn(t *testing.T) {
-	right, other := newCA(t), newCA(t)
-	good, ended := issue(t, right, time.Now().Add(time.Hour), "server"), issue(t, right, time.Now().Add(-time.Minute), "server")
-	trust := &Store{Location: right.file}
+	right, other := certtest.New(t, "CA"), certtest.New(t, "CA")
+	good, ended := issue(right, time.Now().Add(time.Hour), "server"), issue(right, time.Now().Add(-time.Minute), "server")
+	trust := &Store{Location: right.File}
 	var (
 		unknown x509.UnknownAuthorityError
 		name    x509.HostnameError
@@ -134,10 +87,10 @@ func TestEachFailureOfAHandshakeIsItsOwn(t *testing.T) {
 		want               any
 	}{
 		{"right", "broker", good, NewClient(trust, nil, true), nil},
-		{"unknown CA", "broker", good, NewClient(&Store{Location: other.file}, nil, true), &unknown},
+		{"unknown CA", "broker", good, NewClient(&Store{Location: other.File}, nil, true), &unknown},
 		{"wrong host", "elsewhere", good, NewClient(trust, nil, true), &name},
 		{"wrong host, not checked", "elsewhere", good, NewClient(trust, nil, false), nil},
-		{"unknown CA, host not checked", "elsewhere", good, NewClient(&Store{Location: other.file}, nil, false), &unknown},
+		{"unknown CA, host not checked", "elsewhere", good, NewClient(&Store{Location: other.File}, nil, false), &unknown},
 		{"expired", "broker", ended, NewClient(trust, nil, true), &invalid},
 		{"expired, host not checked", "elsewhere", ended, NewClient(trust, nil, false), &invalid},
 	} {
@@ -151,9 +104,9 @@ func TestEachFailureOfAHandshakeIsItsOwn(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	first, second := newCA(t), newCA(t)
-	server := issue(t, first, time.Now().Add(time.Hour), "server")
-	client := issue(t, first, time.Now().Add(time.Hour), "one")
+	first, second := certtest.New(t, "CA"), certtest.New(t, "CA")
+	server := issue(first, time.Now().Add(time.Hour), "server")
+	client := issue(first, time.Now().Add(time.Hour), "one")
 	trust := write(t, "trust.pem", "")
 	replace := func(path, with string, age time.Duration) {
 		t.Helper()
@@ -169,7 +122,7 @@ func TestRotation(t *testing.T) {
 		}
 		return string(b)
 	}
-	replace(trust, text(first.file), 0)
+	replace(trust, text(first.File), 0)
 	c := NewClient(&Store{Location: trust}, &Store{Location: client}, true)
 	sees := func(want string) {
 		t.Helper()
@@ -200,7 +153,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(c.Err())
 	}
 
-	replace(trust, text(second.file), 4*time.Minute)
+	replace(trust, text(second.File), 4*time.Minute)
 	var unknown x509.UnknownAuthorityError
 	if _, err := shake(t, c, "broker", server); !errors.As(err, &unknown) {
 		t.Fatalf("the old CA is still trusted: %v", err)
@@ -219,8 +172,8 @@ func touch(t *testing.T, path string, age time.Duration) {
 }
 
 func TestCheck(t *testing.T) {
-	by := newCA(t)
-	c := NewClient(&Store{Location: "/nowhere"}, &Store{Location: issue(t, by, time.Now().Add(-time.Minute), "c")}, true)
+	by := certtest.New(t, "CA")
+	c := NewClient(&Store{Location: "/nowhere"}, &Store{Location: issue(by, time.Now().Add(-time.Minute), "c")}, true)
 	errs := c.Check()
 	if len(errs) != 2 || !errors.Is(errs[0], ErrUnreadable) || !errors.Is(errs[1], ErrExpired) {
 		t.Fatal(errs)

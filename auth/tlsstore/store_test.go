@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
+
 	"github.com/headrace/headrace/connector"
 )
 
@@ -237,7 +239,7 @@ func write(t *testing.T, name, text string) string {
 }
 
 func TestSettingsNameTheWrongKey(t *testing.T) {
-	pair := issue(t, newCA(t), time.Now().Add(-time.Minute), "c")
+	pair := issue(certtest.New(t, "CA"), time.Now().Add(-time.Minute), "c")
 	for _, tc := range []struct {
 		name, path, want string
 		s                Settings

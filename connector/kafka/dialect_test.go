@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/headrace/headrace/auth"
@@ -127,19 +129,19 @@ func withPrefix(m map[string]string, servers string) map[string]string {
 }
 
 func TestDialectsReachTheSameBroker(t *testing.T) {
-	ca := newAuthority(t, "CA")
+	ca := certtest.New(t, "CA")
 	b := embed(t, embedded.BrokerConfig{SASLScram: map[string]string{"u": "u-secret"},
-		TLS: &tls.Config{Certificates: []tls.Certificate{ca.issue("b", time.Now().Add(time.Hour)).Certificate}}})
+		TLS: &tls.Config{Certificates: []tls.Certificate{ca.Issue("b", time.Now().Add(time.Hour)).Certificate}}})
 	const jaas = `org.apache.kafka.common.security.scram.ScramLoginModule required username="u" password="u-secret";`
 	java, f1 := FromJava(map[string]string{"bootstrap.servers": b.Addr(), "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256", "sasl.jaas.config": jaas,
-		"ssl.truststore.type": "PEM", "ssl.truststore.location": ca.file})
+		"ssl.truststore.type": "PEM", "ssl.truststore.location": ca.File})
 	gravitee, f2 := FromGravitee(map[string]any{"bootstrapServers": b.Addr(), "security.protocol": "SASL_SSL", "security.sasl.saslMechanism": "SCRAM_SHA-256", "security.sasl.saslJaasConfig": jaas,
-		"security.ssl.trustStore.type": "PEM", "security.ssl.trustStore.location": ca.file})
+		"security.ssl.trustStore.type": "PEM", "security.ssl.trustStore.location": ca.File})
 	if len(f1)+len(f2) > 0 {
 		t.Fatal(f1, f2)
 	}
 	for name, s := range map[string]Settings{"java": java, "gravitee": gravitee,
-		"mage": {BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SASL_SSL", SSL: &SSL{CAFile: ca.file}, SASL: &SASL{Mechanism: "SCRAM-SHA-256", Username: "u", Password: "u-secret"}}} {
+		"mage": {BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SASL_SSL", SSL: &SSL{CAFile: ca.File}, SASL: &SASL{Mechanism: "SCRAM-SHA-256", Username: "u", Password: "u-secret"}}} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := cluster(t, s).Client(t.Context()); err != nil {
 				t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
+
 	"github.com/xdg-go/scram"
 
 	"github.com/headrace/headrace/connector"
@@ -14,11 +16,11 @@ import (
 )
 
 func TestSCRAMConnectionsShareTheirKeys(t *testing.T) {
-	ca := newAuthority(t, "CA")
+	ca := certtest.New(t, "CA")
 	b := embed(t, embedded.BrokerConfig{SASLScram: map[string]string{"u": "u-secret"},
-		TLS: &tls.Config{Certificates: []tls.Certificate{ca.issue("b", time.Now().Add(time.Hour)).Certificate}}})
+		TLS: &tls.Config{Certificates: []tls.Certificate{ca.Issue("b", time.Now().Add(time.Hour)).Certificate}}})
 	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
-		c := cluster(t, Settings{BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SASL_SSL", SSL: &SSL{CAFile: ca.file},
+		c := cluster(t, Settings{BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SASL_SSL", SSL: &SSL{CAFile: ca.File},
 			SASL: &SASL{Mechanism: mechanism, Username: "u", Password: "u-secret"}})
 		var wg sync.WaitGroup
 		for range 20 {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
+
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/embedded"
 )
@@ -23,43 +25,43 @@ func embed(t *testing.T, cfg embedded.BrokerConfig) *embedded.Broker {
 }
 
 func TestTLSFailuresNameTheirReason(t *testing.T) {
-	ca, other := newAuthority(t, "good CA"), newAuthority(t, "other CA")
+	ca, other := certtest.New(t, "good CA"), certtest.New(t, "other CA")
 	hour := time.Now().Add(time.Hour)
-	good := ca.issue("broker", hour)
-	client := ca.issue("client", hour)
+	good := ca.Issue("broker", hour)
+	client := ca.Issue("client", hour)
 	no := false
-	serve := func(cert issued, clientCA *authority) string {
+	serve := func(cert certtest.Pair, clientCA *certtest.Authority) string {
 		cfg := &tls.Config{Certificates: []tls.Certificate{cert.Certificate}}
 		if clientCA != nil {
-			cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, clientCA.pool()
+			cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, clientCA.Pool()
 		}
 		return embed(t, embedded.BrokerConfig{TLS: cfg}).Addr()
 	}
 	plainTLS, mutual := serve(good, nil), serve(good, ca)
-	expired := serve(ca.issue("broker", time.Now().Add(-time.Minute)), nil)
-	named := serve(ca.issue("broker", hour, "kafka.example.com"), nil)
+	expired := serve(ca.Issue("broker", time.Now().Add(-time.Minute)), nil)
+	named := serve(ca.Issue("broker", hour, "kafka.example.com"), nil)
 	plaintext := embed(t, embedded.BrokerConfig{}).Addr()
 	for _, tc := range []struct {
 		name, addr string
 		ssl        *SSL
 		want       string // "" means success
 	}{
-		{"right", plainTLS, &SSL{CAFile: ca.file}, ""},
-		{"mutual", mutual, &SSL{CAFile: ca.file, CertFile: client.cert, KeyFile: client.key}, ""},
-		{"unknown CA", plainTLS, &SSL{CAFile: other.file}, "not trusted"},
+		{"right", plainTLS, &SSL{CAFile: ca.File}, ""},
+		{"mutual", mutual, &SSL{CAFile: ca.File, CertFile: client.CertFile, KeyFile: client.KeyFile}, ""},
+		{"unknown CA", plainTLS, &SSL{CAFile: other.File}, "not trusted"},
 		{"system CAs", plainTLS, nil, "not trusted"},
-		{"expired", expired, &SSL{CAFile: ca.file}, "has expired"},
-		{"wrong host", named, &SSL{CAFile: ca.file}, "not for this name"},
-		{"wrong host, not checked", named, &SSL{CAFile: ca.file, CheckHostname: &no}, ""},
-		{"unknown CA, host not checked", named, &SSL{CAFile: other.file, CheckHostname: &no}, "not trusted"},
-		{"no client certificate", mutual, &SSL{CAFile: ca.file}, "asks for a client certificate"},
+		{"expired", expired, &SSL{CAFile: ca.File}, "has expired"},
+		{"wrong host", named, &SSL{CAFile: ca.File}, "not for this name"},
+		{"wrong host, not checked", named, &SSL{CAFile: ca.File, CheckHostname: &no}, ""},
+		{"unknown CA, host not checked", named, &SSL{CAFile: other.File, CheckHostname: &no}, "not trusted"},
+		{"no client certificate", mutual, &SSL{CAFile: ca.File}, "asks for a client certificate"},
 		{"client certificate of another CA", mutual, func() *SSL {
-			c := other.issue("client", hour)
-			return &SSL{CAFile: ca.file, CertFile: c.cert, KeyFile: c.key}
+			c := other.Issue("client", hour)
+			return &SSL{CAFile: ca.File, CertFile: c.CertFile, KeyFile: c.KeyFile}
 		}(), "does not accept the client certificate"},
-		{"key of another certificate", mutual, &SSL{CAFile: ca.file, CertFile: client.cert, KeyFile: good.key}, "the pair that was issued together"},
+		{"key of another certificate", mutual, &SSL{CAFile: ca.File, CertFile: client.CertFile, KeyFile: good.KeyFile}, "the pair that was issued together"},
 		{"missing file", plainTLS, &SSL{CAFile: "no-such-ca.pem"}, "does not exist"},
-		{"plain listener", plaintext, &SSL{CAFile: ca.file}, "TLS"},
+		{"plain listener", plaintext, &SSL{CAFile: ca.File}, "TLS"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := cluster(t, Settings{BootstrapServer: []string{tc.addr}, SecurityProtocol: "ssl", SSL: tc.ssl})
@@ -85,20 +87,20 @@ func TestTLSFailuresNameTheirReason(t *testing.T) {
 }
 
 func TestRotatedFilesAreUsedByTheNextConnection(t *testing.T) {
-	first, second := newAuthority(t, "first"), newAuthority(t, "second")
-	b := embed(t, embedded.BrokerConfig{TLS: &tls.Config{Certificates: []tls.Certificate{second.issue("broker", time.Now().Add(time.Hour)).Certificate}}})
-	c := cluster(t, Settings{BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SSL", SSL: &SSL{CAFile: first.file}})
+	first, second := certtest.New(t, "first"), certtest.New(t, "second")
+	b := embed(t, embedded.BrokerConfig{TLS: &tls.Config{Certificates: []tls.Certificate{second.Issue("broker", time.Now().Add(time.Hour)).Certificate}}})
+	c := cluster(t, Settings{BootstrapServer: []string{b.Addr()}, SecurityProtocol: "SSL", SSL: &SSL{CAFile: first.File}})
 	if _, err := c.Client(t.Context()); err == nil {
 		t.Fatal("the broker's CA is not trusted yet")
 	}
-	pem, err := os.ReadFile(second.file)
+	pem, err := os.ReadFile(second.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(first.file, pem, 0o600); err != nil {
+	if err := os.WriteFile(first.File, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(first.file, time.Now(), time.Now().Add(time.Second)); err != nil {
+	if err := os.Chtimes(first.File, time.Now(), time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Client(t.Context()); err != nil {

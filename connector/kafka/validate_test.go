@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
+
 	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/connector"
 )
@@ -227,8 +229,8 @@ func TestWarnings(t *testing.T) {
 
 func TestCheckFiles(t *testing.T) {
 	dir := t.TempDir()
-	ca := newAuthority(t, "CA")
-	pair, other := ca.issue("c", time.Now().Add(time.Hour)), ca.issue("d", time.Now().Add(time.Hour))
+	ca := certtest.New(t, "CA")
+	pair, other := ca.Issue("c", time.Now().Add(time.Hour)), ca.Issue("d", time.Now().Add(time.Hour))
 	junk := filepath.Join(dir, "junk")
 	if err := os.WriteFile(junk, []byte("hello"), 0o600); err != nil {
 		t.Fatal(err)
@@ -237,13 +239,13 @@ func TestCheckFiles(t *testing.T) {
 		name, path, want string
 		s                Settings
 	}{
-		{"right", "", "", withSSL(SSL{CAFile: ca.file, CertFile: pair.cert, KeyFile: pair.key})},
+		{"right", "", "", withSSL(SSL{CAFile: ca.File, CertFile: pair.CertFile, KeyFile: pair.KeyFile})},
 		{"no CA file", "ssl_config.cafile", "does not exist", withSSL(SSL{CAFile: filepath.Join(dir, "no")})},
 		{"a folder", "ssl_config.cafile", "folder", withSSL(SSL{CAFile: dir})},
 		{"no PEM", "ssl_config.cafile", "neither PEM", withSSL(SSL{CAFile: junk})},
-		{"a key is no CA", "ssl_config.cafile", "no certificate", withSSL(SSL{CAFile: pair.key})},
-		{"key of another", "ssl_config.keyfile", "issued together", withSSL(SSL{CertFile: pair.cert, KeyFile: other.key})},
-		{"certificate as key", "ssl_config.keyfile", "no private key", withSSL(SSL{CertFile: pair.cert, KeyFile: pair.cert})},
+		{"a key is no CA", "ssl_config.cafile", "no certificate", withSSL(SSL{CAFile: pair.KeyFile})},
+		{"key of another", "ssl_config.keyfile", "issued together", withSSL(SSL{CertFile: pair.CertFile, KeyFile: other.KeyFile})},
+		{"certificate as key", "ssl_config.keyfile", "no private key", withSSL(SSL{CertFile: pair.CertFile, KeyFile: pair.CertFile})},
 		{"store", "ssl_config.truststore", "neither PEM", withSSL(SSL{Truststore: &Store{Type: "JKS", Location: junk}})},
 		{"inline store", "ssl_config.keystore", "base64", withSSL(SSL{Keystore: &Store{Type: "PKCS12", Content: "%%%"}})},
 		{"assertion", "sasl_config.oauth_assertion_file", "no such file", oauth(func(s *SASL) { s.OAuth.ClientSecret, s.OAuth.AssertionFile = "", filepath.Join(dir, "no") })},

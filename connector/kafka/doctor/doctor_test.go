@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"net"
 	"net/http"
@@ -32,10 +33,10 @@ var order = []string{"settings", "name", "tcp", "tls", "protocol", "mechanisms",
 
 func TestSabotage(t *testing.T) {
 	b := newBench(t)
-	expired, _ := b.ca.issue("broker", time.Now().Add(-time.Hour))
-	elsewhere, _ := b.ca.issue("broker", time.Now().Add(time.Hour), "kafka.example.com")
-	_, foreign := b.other.issue("intruder", time.Now().Add(time.Hour))
-	_, mine := b.ca.issue("exporter", time.Now().Add(time.Hour))
+	expired := b.ca.Issue("broker", time.Now().Add(-time.Hour)).Certificate
+	elsewhere := b.ca.Issue("broker", time.Now().Add(time.Hour), "kafka.example.com").Certificate
+	foreign := b.other.Issue("intruder", time.Now().Add(time.Hour)).File
+	mine := b.ca.Issue("exporter", time.Now().Add(time.Hour)).File
 	ended := start(t, embedded.BrokerConfig{TLS: &tls.Config{Certificates: []tls.Certificate{expired}}})
 	misnamed := start(t, embedded.BrokerConfig{TLS: &tls.Config{Certificates: []tls.Certificate{elsewhere}}})
 	web := httptest.NewServer(http.NotFoundHandler())
@@ -58,7 +59,7 @@ func TestSabotage(t *testing.T) {
 		{name: "a CA file that is none", step: "settings", advice: "check the path", s: b.ssl(b.tls, kafka.SSL{CAFile: "/nowhere/ca.pem"})},
 		{name: "a name that does not exist", step: "name", advice: "bootstrap_server", s: at("no-such-broker.invalid:9092")},
 		{name: "a port where nobody listens", step: "tcp", advice: "nothing listens", s: at(free(t))},
-		{name: "an unknown CA", step: "tls", advice: `put the CA "CN=Right CA" into ssl_config.cafile`, s: b.ssl(b.tls, kafka.SSL{CAFile: b.other.file})},
+		{name: "an unknown CA", step: "tls", advice: `put the CA "CN=Right CA" into ssl_config.cafile`, s: b.ssl(b.tls, kafka.SSL{CAFile: b.other.File})},
 		{name: "an expired certificate", step: "tls", advice: "new certificate", s: b.ssl(ended, kafka.SSL{})},
 		{name: "a certificate for another name", step: "tls", advice: "kafka.example.com", s: b.ssl(misnamed, kafka.SSL{})},
 		{name: "no client certificate", step: "tls", advice: "asks for a client certificate", s: b.ssl(b.mutual, kafka.SSL{})},
@@ -90,7 +91,7 @@ func TestSabotage(t *testing.T) {
 			*s = kafka.SASL{Mechanism: "OAUTHBEARER", OAuthToken: "e30.e30.c2ln"}
 		})},
 		{name: "a topic that does not exist", step: "rights", advice: "create topic nothing", s: plain(b.open), topics: []Topic{{Name: "nothing", Read: true}}},
-		{name: "no keytab", step: "settings", advice: "check the path", s: kafka.Settings{BootstrapServer: []string{b.open.Addr()}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &kafka.SASL{Mechanism: "GSSAPI", Username: "u@R", KerberosKeytab: "/nowhere", KerberosConfig: b.ca.file}}},
+		{name: "no keytab", step: "settings", advice: "check the path", s: kafka.Settings{BootstrapServer: []string{b.open.Addr()}, SecurityProtocol: "SASL_PLAINTEXT", SASL: &kafka.SASL{Mechanism: "GSSAPI", Username: "u@R", KerberosKeytab: "/nowhere", KerberosConfig: b.ca.File}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b.issuer.SetFaults(tc.faults)
@@ -121,7 +122,7 @@ func TestWhatAStepFinds(t *testing.T) {
 	if d := stepOf(t, tlsFound, "tls").Detail; !strings.Contains(d, "TLS 1.3") || !strings.Contains(d, "ends in 0 days") {
 		t.Fatal(d)
 	}
-	refused := examine(t, b.ssl(b.tls, kafka.SSL{CAFile: b.other.file}), Options{})
+	refused := examine(t, b.ssl(b.tls, kafka.SSL{CAFile: b.other.File}), Options{})
 	if chain := stepOf(t, refused, "tls").Certificates; len(chain) != 1 || chain[0].Issuer != "CN=Right CA" {
 		t.Fatalf("the chain of a refused certificate: %+v", chain)
 	}
@@ -218,7 +219,7 @@ func TestRegistry(t *testing.T) {
 
 func certificate(srv *httptest.Server) string {
 	var out bytes.Buffer
-	_ = pemEncode(&out, srv.Certificate().Raw)
+	_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
 	return out.String()
 }
 

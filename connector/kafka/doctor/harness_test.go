@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/auth/tlsstore/certtest"
+
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/auth"
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench holds the servers that the set-ups share.
 type bench struct {
-	ca, other *authority
+	ca, other *certtest.Authority
 	issuer    *embedded.Issuer
 
 	open, plainSASL, tls, mutual, tlsSASL, oauth *embedded.Broker
@@ -29,8 +31,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{ca: newAuthority(t, "Right CA"), other: newAuthority(t, "Other CA")}
-	cert, _ := b.ca.issue("broker", time.Now().Add(time.Hour))
+	b := &bench{ca: certtest.New(t, "Right CA"), other: certtest.New(t, "Other CA")}
+	cert := b.ca.Issue("broker", time.Now().Add(time.Hour)).Certificate
 	realm := embedded.DefaultRealm()
 	realm.Clients[0].Secret = hidden // of the exporter
 	var err error
@@ -44,7 +46,7 @@ func newBench(t *testing.T) *bench {
 	b.open = start(t, embedded.BrokerConfig{Topics: topics})
 	b.plainSASL = start(t, embedded.BrokerConfig{Topics: topics, SASLScram: users})
 	b.tls = start(t, embedded.BrokerConfig{Topics: topics, TLS: server})
-	b.mutual = start(t, embedded.BrokerConfig{Topics: topics, TLS: &tls.Config{Certificates: server.Certificates, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: b.ca.pool()}})
+	b.mutual = start(t, embedded.BrokerConfig{Topics: topics, TLS: &tls.Config{Certificates: server.Certificates, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: b.ca.Pool()}})
 	b.tlsSASL = start(t, embedded.BrokerConfig{Topics: topics, TLS: server, SASLPlain: users})
 	b.oauth = start(t, embedded.BrokerConfig{Topics: topics, OAuth: b.issuer.Check("kafka"), MaxSession: time.Minute})
 	return b
@@ -66,7 +68,7 @@ func plain(b *embedded.Broker) kafka.Settings {
 
 func (b *bench) ssl(broker *embedded.Broker, c kafka.SSL) kafka.Settings {
 	if c.CAFile == "" {
-		c.CAFile = b.ca.file
+		c.CAFile = b.ca.File
 	}
 	return kafka.Settings{BootstrapServer: []string{broker.Addr()}, SecurityProtocol: "SSL", SSL: &c}
 }
