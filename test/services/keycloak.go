@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -139,12 +140,11 @@ func keycloakHome(dist, dir string) (string, error) {
 
 // SetTokenLife changes how long the access tokens of a client live.
 func (k *KeycloakServer) SetTokenLife(ctx context.Context, client string, life time.Duration) error {
-	admin, err := k.token(ctx, "/realms/master/protocol/openid-connect/token", url.Values{
-		"grant_type": {"password"}, "client_id": {"admin-cli"}, "username": {"admin"}, "password": {Secret("admin")}})
+	admin, err := k.admin(ctx)
 	if err != nil {
 		return fmt.Errorf("set the token life of %s: %w", client, err)
 	}
-	clients := k.base + "/admin/realms/" + keycloakRealm + "/clients"
+	clients := k.clients()
 	var found []map[string]any
 	if err := call(ctx, "GET", clients+"?clientId="+url.QueryEscape(client), admin, nil, &found); err != nil {
 		return fmt.Errorf("set the token life of %s: %w", client, err)
@@ -162,6 +162,34 @@ func (k *KeycloakServer) SetTokenLife(ctx context.Context, client string, life t
 		return fmt.Errorf("set the token life of %s: %w", client, err)
 	}
 	return nil
+}
+
+// AddClient adds a client for client_credentials whose tokens are for audience.
+// proof are the rest of Keycloak's representation of a client: how it proves
+// itself, and its attributes.
+func (k *KeycloakServer) AddClient(ctx context.Context, id, audience string, proof map[string]any) error {
+	admin, err := k.admin(ctx)
+	if err != nil {
+		return fmt.Errorf("add the client %s: %w", id, err)
+	}
+	client := map[string]any{"clientId": id, "enabled": true, "protocol": "openid-connect", "publicClient": false,
+		"serviceAccountsEnabled": true, "standardFlowEnabled": false,
+		"protocolMappers": []any{map[string]any{"name": "audience", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+			"config": map[string]string{"included.custom.audience": audience, "access.token.claim": "true"}}}}
+	maps.Copy(client, proof)
+	if err := call(ctx, "POST", k.clients(), admin, client, nil); err != nil {
+		return fmt.Errorf("add the client %s: %w", id, err)
+	}
+	return nil
+}
+
+func (k *KeycloakServer) admin(ctx context.Context) (token string, err error) {
+	return k.token(ctx, "/realms/master/protocol/openid-connect/token", url.Values{
+		"grant_type": {"password"}, "client_id": {"admin-cli"}, "username": {"admin"}, "password": {Secret("admin")}})
+}
+
+func (k *KeycloakServer) clients() string {
+	return k.base + "/admin/realms/" + keycloakRealm + "/clients"
 }
 
 // Token returns a new access token of the client.
