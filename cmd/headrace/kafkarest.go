@@ -79,10 +79,7 @@ func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
 		at.File = kafkarest.EnvPrefix + "… in the environment"
 	}
 	if len(faults) == 0 {
-		for _, f := range read.HTTP.CheckFiles() {
-			f.Path = strings.Replace(f.Path, "tls.", "ssl.", 1)
-			faults = append(faults, f)
-		}
+		faults = read.CheckFiles()
 	}
 	lines := linesOf(a.kafkaRestFile)
 	var problems config.Problems

@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // String is topic-partition, as Kafka's own messages have it.
@@ -90,7 +91,7 @@ func (m *member) pause(ctx context.Context, failures int) {
 	if failures == 1 {
 		failures = 0 // a lost membership is taken up again at once
 	}
-	timer := time.NewTimer(min(100*time.Millisecond<<min(failures, 6), 5*time.Second))
+	timer := time.NewTimer(backoff.Step(100*time.Millisecond, 5*time.Second, failures+1))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

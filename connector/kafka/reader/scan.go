@@ -33,17 +33,14 @@ type Answer struct {
 // it ends the read, and the next read meets it. An error of take ends the read
 // and is returned as it is.
 func (r *Reader) Fetch(ctx context.Context, req Request, take func([]Record) error) (Answer, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	s := &scan{r: r, req: req, deadline: time.Now().Add(req.Wait), lives: 3}
+	s := &scan{r: r, req: req, deadline: time.Now().Add(req.Wait), answer: Answer{Next: req.Offset}, lives: 3}
 	if req.Offset < 0 {
-		offset, err := r.OffsetAt(ctx, req.TP, req.Offset)
-		if err != nil {
-			cancel()
+		var err error
+		if s.answer.Next, err = r.OffsetAt(ctx, req.TP, req.Offset); err != nil {
 			return Answer{}, err
 		}
-		req.Offset = offset
 	}
-	s.answer.Next = req.Offset
+	ctx, cancel := context.WithCancel(ctx)
 	ahead := s.fetch(ctx)
 	defer func() { cancel(); <-ahead }()
 	for {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headrace/headrace/gateway/restproxy/wire"
@@ -61,7 +62,7 @@ func ByID[C Identified](ctx context.Context, all []C, id string) (found C, err e
 		}
 		switch {
 		case best == len(all):
-		case !missing(said[:best]):
+		case !slices.Contains(said[:best], false):
 			return all[best], nil
 		case enough == nil:
 			timer := time.NewTimer(earlierWait)
@@ -73,13 +74,4 @@ func ByID[C Identified](ctx context.Context, all []C, id string) (found C, err e
 		err = wire.UnknownCluster(id)
 	}
 	return found, err
-}
-
-func missing(said []bool) bool {
-	for _, s := range said {
-		if !s {
-			return true
-		}
-	}
-	return false
 }

@@ -110,14 +110,23 @@ func read(props map[string]string, base Config) (Config, []connector.Fault) {
 	for _, f := range r.Rest.Validate() {
 		r.fault(keyOf(f.Path), "%s", f.Message)
 	}
-	for _, f := range r.HTTP.Validate() {
+	return r.Config, append(r.faults, underKeys(r.HTTP.Validate())...)
+}
+
+// CheckFiles reports the stores of the listener that cannot be used.
+func (c *Config) CheckFiles() []connector.Fault { return underKeys(c.HTTP.CheckFiles()) }
+
+// underKeys names faults of the HTTP server by the keys of kafka-rest.
+func underKeys(faults []connector.Fault) []connector.Fault {
+	for i, f := range faults {
 		if f.Path == "listen" {
-			f.Path = "listeners"
+			faults[i].Path = "listeners"
 		}
-		f.Path = strings.Replace(f.Path, "tls.", "ssl.", 1)
-		r.fault(f.Path, "%s", f.Message)
+		if name, ok := strings.CutPrefix(f.Path, "tls."); ok {
+			faults[i].Path = "ssl." + name
+		}
 	}
-	return r.Config, r.faults
+	return faults
 }
 
 // keyOf is the key that a setting of the REST proxy comes from: its
