@@ -5,9 +5,9 @@ import (
 	"errors"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
-	"github.com/headrace/headrace/pipelines/exporter"
 	"github.com/headrace/headrace/pipelines/schemaregistry"
 	"github.com/headrace/headrace/pipelines/transform"
 	"github.com/headrace/headrace/sinks/filesink"

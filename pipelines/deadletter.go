@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
-	"github.com/headrace/headrace/pipelines/exporter"
 	"github.com/headrace/headrace/sinks/filesink"
 	"github.com/headrace/headrace/sinks/kafkasink"
 )

@@ -7,8 +7,8 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/plugin"
-	"github.com/headrace/headrace/pipelines/exporter"
 )
 
 // part is the inside of a block. settings is decoded into; prepare then fills

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/plugin"
-	"github.com/headrace/headrace/pipelines/exporter"
 )
 
 // Env is what a run is given from outside.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/internal/backoff"
 	"github.com/headrace/headrace/pipelines/schedule"
-	"github.com/headrace/headrace/pipelines/state"
 )
 
 // Supervisor runs the pipelines of a project: schedules at their ticks,

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/pipelines"
-	"github.com/headrace/headrace/pipelines/state"
 )
 
 // journal is a log that tests read.

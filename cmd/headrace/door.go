@@ -13,6 +13,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
@@ -24,7 +25,6 @@ import (
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
 	restschemas "github.com/headrace/headrace/gateway/restproxy/schemas"
 	"github.com/headrace/headrace/pipelines"
-	"github.com/headrace/headrace/pipelines/exporter"
 	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 

@@ -13,9 +13,9 @@ import (
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/internal/embedded"
 	"github.com/headrace/headrace/pipelines"
-	"github.com/headrace/headrace/pipelines/state"
 )
 
 func (a *app) runCommand() *cobra.Command {

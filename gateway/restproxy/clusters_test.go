@@ -8,12 +8,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
-	"github.com/headrace/headrace/pipelines/exporter"
 )
 
 // TestTwoClusters writes, reads and asks under each cluster's own id; v2 is on

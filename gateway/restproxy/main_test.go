@@ -14,13 +14,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
-	"github.com/headrace/headrace/pipelines/exporter"
 )
 
 func TestMain(m *testing.M) {

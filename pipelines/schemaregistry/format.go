@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry"
+	"github.com/headrace/headrace/connector/schema"
 )
 
 // Formats are the keys of an exporter block that say what records are written
@@ -33,7 +33,7 @@ type Schema struct {
 }
 
 // types are the registry's names of the formats; formats without schema have none.
-var types = map[string]string{"avro": registry.Avro, "protobuf": registry.Protobuf, "jsonschema": registry.JSONSchema}
+var types = map[string]string{"avro": schema.Avro, "protobuf": schema.Protobuf, "jsonschema": schema.JSONSchema}
 
 // SetDefaults is for a schema_registry in a block.
 func (s *Settings) SetDefaults() { *s = DefaultSettings() }
@@ -74,11 +74,11 @@ func (s *Schema) fault(kind string) string {
 		return "id and version must be more than 0"
 	case s.Subject != "" && s.Strategy != "":
 		return "subject and subject_name_strategy exclude each other; keep one"
-	case s.Message != "" && kind != registry.Protobuf:
+	case s.Message != "" && kind != schema.Protobuf:
 		return "message is for the format protobuf"
-	case s.Plain && kind != registry.Avro:
+	case s.Plain && kind != schema.Avro:
 		return "plain_json is for the format avro"
-	case ways == 0 && (s.Strategy == registry.RecordName || s.Strategy == registry.TopicRecordName), s.Version != 0 && s.Subject == "" && s.Strategy != "" && s.Strategy != registry.TopicName:
+	case ways == 0 && (s.Strategy == schema.RecordName || s.Strategy == schema.TopicRecordName), s.Version != 0 && s.Subject == "" && s.Strategy != "" && s.Strategy != schema.TopicName:
 		return "subject_name_strategy " + s.Strategy + " needs id, text or file: the record's name is in the schema"
 	default:
 		return ""
@@ -134,7 +134,7 @@ func reason(err error) string {
 }
 
 // ref is what the registry is asked for, for a topic.
-func (s *Schema) ref(topic string, key bool, kind string) registry.Ref {
-	return registry.Ref{Topic: topic, Key: key, Type: kind, Subject: s.Subject, Strategy: s.Strategy, ID: s.ID, Version: s.Version,
+func (s *Schema) ref(topic string, key bool, kind string) schema.Ref {
+	return schema.Ref{Topic: topic, Key: key, Type: kind, Subject: s.Subject, Strategy: s.Strategy, ID: s.ID, Version: s.Version,
 		Text: s.Text, Message: s.Message, Plain: s.Plain, LookupOnly: s.Register != nil && !*s.Register}
 }

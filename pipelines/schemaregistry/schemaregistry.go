@@ -13,8 +13,8 @@ import (
 
 	"github.com/headrace/headrace/auth/httpclient"
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry"
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/schema"
 )
 
 // Settings are the keys of schema_registry.
@@ -57,7 +57,7 @@ func (s *Settings) IsZero() bool { return len(s.URLs()) == 0 }
 
 // Registry is an open registry.
 type Registry struct {
-	*registry.Schemas
+	*schema.Schemas
 	http       *httpclient.Client
 	unregister func()
 }
@@ -73,7 +73,7 @@ func Open(name string, s Settings, reg prometheus.Registerer, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	client, err := registry.New(registry.Config{URLs: s.URLs(), HTTP: http, Timeout: time.Duration(s.Timeout), Normalize: s.Normalize})
+	client, err := schema.New(schema.Config{URLs: s.URLs(), HTTP: http, Timeout: time.Duration(s.Timeout), Normalize: s.Normalize})
 	if err != nil {
 		return nil, errors.Join(err, http.Close())
 	}
@@ -81,7 +81,7 @@ func Open(name string, s Settings, reg prometheus.Registerer, log *slog.Logger) 
 	if err != nil {
 		return nil, errors.Join(err, http.Close())
 	}
-	schemas := registry.NewSchemas(client, registry.Limits{MaxSchemas: s.CacheSize, LatestTTL: time.Duration(s.LatestTTL)})
+	schemas := schema.NewSchemas(client, schema.Limits{MaxSchemas: s.CacheSize, LatestTTL: time.Duration(s.LatestTTL)})
 	return &Registry{Schemas: schemas, http: http, unregister: remove}, nil
 }
 

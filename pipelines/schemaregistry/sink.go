@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/internal/backoff"
 )
 
@@ -119,7 +119,7 @@ func prefixed(part string, err error) error {
 // key encodes a key. Sources give a key that was a JSON string without its
 // quotes, so what is no JSON, or not the JSON that the schema wants, is tried
 // as a string.
-func (s *sink) key(ctx context.Context, arena []byte, ref registry.Ref, key []byte) ([]byte, []byte, error) {
+func (s *sink) key(ctx context.Context, arena []byte, ref schema.Ref, key []byte) ([]byte, []byte, error) {
 	out, encoded, err := s.append(ctx, arena, ref, key)
 	if connector.KindOf(err) != connector.Invalid {
 		return out, encoded, err
@@ -135,7 +135,7 @@ func (s *sink) key(ctx context.Context, arena []byte, ref registry.Ref, key []by
 }
 
 // append encodes one value, waiting while the registry is away.
-func (s *sink) append(ctx context.Context, arena []byte, ref registry.Ref, value []byte) ([]byte, []byte, error) {
+func (s *sink) append(ctx context.Context, arena []byte, ref schema.Ref, value []byte) ([]byte, []byte, error) {
 	wait := minRetry
 	for {
 		start := len(arena)
@@ -160,9 +160,9 @@ func (s *sink) append(ctx context.Context, arena []byte, ref registry.Ref, value
 // bury record after record in the dead letters for what a person has to mend
 // elsewhere.
 func blame(err error) error {
-	var schema *registry.SchemaError
-	var refused *registry.ResponseError
-	if connector.KindOf(err) == connector.Unauthenticated || !errors.As(err, &schema) && !errors.As(err, &refused) {
+	var invalid *schema.SchemaError
+	var refused *schema.ResponseError
+	if connector.KindOf(err) == connector.Unauthenticated || !errors.As(err, &invalid) && !errors.As(err, &refused) {
 		return err
 	}
 	return connector.Errorf(connector.Unknown, "%w", err)

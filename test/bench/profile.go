@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/pipelines"
-	"github.com/headrace/headrace/pipelines/state"
 )
 
 // profile runs W1's pipeline in this process and writes where its CPU time

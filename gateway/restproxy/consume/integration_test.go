@@ -16,11 +16,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/produce"
-	"github.com/headrace/headrace/pipelines/exporter"
 	"github.com/headrace/headrace/test/services"
 )
 

@@ -15,15 +15,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
 	"github.com/headrace/headrace/gateway/restproxy/schemas"
-	"github.com/headrace/headrace/pipelines/exporter"
 )
 
 func TestMain(m *testing.M) {
@@ -67,11 +67,11 @@ func (p *proxy) on(bootstrap []string, registryURL string) {
 	}
 	e := exporter.New(sink, exporter.Config{BatchSize: 5000, Concurrent: true})
 	read := reader.New(cluster, nil)
-	client, err := registry.New(registry.Config{URLs: []string{registryURL}, HTTP: p.client, Backoff: time.Millisecond})
+	client, err := schema.New(schema.Config{URLs: []string{registryURL}, HTTP: p.client, Backoff: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := schemas.New(registry.NewSchemas(client, registry.Limits{}))
+	a := schemas.New(schema.NewSchemas(client, schema.Limits{}))
 	rest, err := restproxy.New(restproxy.Config{Settings: restproxy.DefaultSettings(), Clusters: admin.Fixed{kafkaadmin.New(cluster)},
 		Publish: func(context.Context, string) (connector.Publisher, error) { return e, nil },
 		Read:    func(context.Context, string) (*reader.Reader, error) { return read, nil },

@@ -10,14 +10,14 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/consume"
 	"github.com/headrace/headrace/gateway/restproxy/produce"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
 // Adapter implements produce.Schemas and consume.Decoder.
-type Adapter struct{ schemas *registry.Schemas }
+type Adapter struct{ schemas *schema.Schemas }
 
 var (
 	_ produce.Schemas = Adapter{}
@@ -25,20 +25,20 @@ var (
 )
 
 // New returns the formats of a registry.
-func New(s *registry.Schemas) Adapter { return Adapter{s} }
+func New(s *schema.Schemas) Adapter { return Adapter{s} }
 
 // jsonSchema is the type's name in the REST API; the registry says JSON.
 const jsonSchema = "JSONSCHEMA"
 
 func toRegistry(kind string) string {
 	if kind == jsonSchema {
-		return registry.JSONSchema
+		return schema.JSONSchema
 	}
 	return kind
 }
 
 func fromRegistry(kind string) string {
-	if kind == registry.JSONSchema {
+	if kind == schema.JSONSchema {
 		return jsonSchema
 	}
 	return kind
@@ -50,7 +50,7 @@ const spare = 16
 
 // Encode implements produce.Schemas.
 func (a Adapter) Encode(ctx context.Context, ref produce.SchemaRef, data []byte) ([]byte, produce.SchemaUsed, error) {
-	out, used, err := a.schemas.Encode(ctx, make([]byte, 0, len(data)+spare), registry.Ref{
+	out, used, err := a.schemas.Encode(ctx, make([]byte, 0, len(data)+spare), schema.Ref{
 		Topic: ref.Topic, Key: ref.Key, Type: toRegistry(ref.Type), Subject: ref.Subject, Strategy: ref.Strategy,
 		ID: ref.ID, Version: ref.Version, Text: ref.Schema,
 	}, data)
@@ -69,11 +69,11 @@ func (a Adapter) Decode(ctx context.Context, data []byte) ([]byte, error) {
 // no use, 40301 where the registry refuses, 42207 where it does not have the
 // schema or cannot be asked. What is wrong with the data stays as it is.
 func answer(err error) error {
-	var schema *registry.SchemaError
-	if errors.As(err, &schema) {
+	var invalid *schema.SchemaError
+	if errors.As(err, &invalid) {
 		return wire.Errorf(wire.CodeInvalidSchema, "Invalid schema: %s", firstLine(err))
 	}
-	var refused *registry.ResponseError
+	var refused *schema.ResponseError
 	if errors.As(err, &refused) {
 		switch refused.Status {
 		case http.StatusUnauthorized, http.StatusForbidden:

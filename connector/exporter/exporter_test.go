@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/pipelines/exporter"
+	"github.com/headrace/headrace/connector/exporter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

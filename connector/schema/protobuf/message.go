@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/jsonpath"
+	"github.com/headrace/headrace/connector/schema/jsonpath"
 )
 
 // appendIndexes writes the path to a message type: the number of indexes, then

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/pipelines/state"
+	"github.com/headrace/headrace/connector/state"
 )
 
 func open(t *testing.T, dir string) *state.Store {

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/headrace/headrace/connector/codec/registry/jsonpath"
+	"github.com/headrace/headrace/connector/schema/jsonpath"
 )
 
 func TestAt(t *testing.T) {

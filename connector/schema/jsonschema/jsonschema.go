@@ -16,7 +16,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec"
-	"github.com/headrace/headrace/connector/codec/registry/jsonpath"
+	"github.com/headrace/headrace/connector/schema/jsonpath"
 )
 
 // Reference is a schema that another one refers to by name.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/jsonpath"
+	"github.com/headrace/headrace/connector/schema/jsonpath"
 )
 
 // fault is what is wrong with a value, with the path to it, which is built

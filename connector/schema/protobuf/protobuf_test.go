@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/protobuf"
+	"github.com/headrace/headrace/connector/schema/protobuf"
 )
 
 const order = `syntax = "proto3";

@@ -1,13 +1,13 @@
-package registry
+package schema
 
 import (
 	"context"
 	"strings"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/avro"
-	"github.com/headrace/headrace/connector/codec/registry/jsonschema"
-	"github.com/headrace/headrace/connector/codec/registry/protobuf"
+	"github.com/headrace/headrace/connector/schema/avro"
+	"github.com/headrace/headrace/connector/schema/jsonschema"
+	"github.com/headrace/headrace/connector/schema/protobuf"
 )
 
 // SchemaError says that the text of a schema is of no use.

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/jsonschema"
+	"github.com/headrace/headrace/connector/schema/jsonschema"
 )
 
 const order = `{"title":"Order","type":"object","properties":{

@@ -9,7 +9,7 @@
 // subject, keeps compiled schemas in bounded caches, asks for each once however
 // many records wait for it, and goes on with what it knows while the registry
 // is away.
-package registry
+package schema
 
 import (
 	"context"

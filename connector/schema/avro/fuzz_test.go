@@ -6,7 +6,7 @@ import (
 
 	twmb "github.com/twmb/avro"
 
-	"github.com/headrace/headrace/connector/codec/registry/avro"
+	"github.com/headrace/headrace/connector/schema/avro"
 )
 
 // What is encoded decodes, encodes to the same bytes again, and another

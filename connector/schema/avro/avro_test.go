@@ -13,7 +13,7 @@ import (
 	twmb "github.com/twmb/avro"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/avro"
+	"github.com/headrace/headrace/connector/schema/avro"
 )
 
 func parse(t testing.TB, text string, refs ...string) *avro.Schema {

@@ -1,4 +1,4 @@
-package registry
+package schema
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec/registry/avro"
+	"github.com/headrace/headrace/connector/schema/avro"
 )
 
 // Limits bound what Schemas keeps. Zero values mean the defaults.
