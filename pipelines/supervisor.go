@@ -23,7 +23,7 @@ type Supervisor struct {
 	// set for each.
 	Plugin plugin.Env
 	Log    *slog.Logger
-	State  *state.Store
+	State  *state.File
 	// Hard ends the drain: what is not delivered then fails.
 	Hard context.Context
 	// Progress is told how far each pipeline's sources are; nil when nobody

@@ -43,7 +43,7 @@ var within = []struct {
 // only lists who may import a package, from outside or of this module.
 var only = map[string][]string{
 	module + "/connector/exporter":       {"pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
-	module + "/connector/state":          {"pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
+	module + "/connector/state":          {"connector/connectortest/...", "pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
 	"github.com/IBM/sarama":              {"connector/kafka/...", "test/..."},
 	"github.com/twmb/franz-go/pkg/kgo":   {"internal/embedded/...", "test/..."},
 	"github.com/twmb/franz-go/pkg/kadm":  {"internal/embedded/...", "test/..."},
