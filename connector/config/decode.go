@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/mitchellh/mapstructure"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Decode fills the struct that dst points to and returns everything that is
@@ -83,7 +85,7 @@ func (d *decoder) fail(p place, format string, args ...any) (any, bool) {
 func (d *decoder) within(p place) string {
 	var names []string
 	if p.path != "" {
-		names = append(names, p.path)
+		names = append(names, redact.Name(p.path))
 	}
 	if d.root.name != "" {
 		names = append(names, d.root.name)
@@ -166,7 +168,7 @@ func (d *decoder) object(p place, v reflect.Value, ignore []string) (any, bool) 
 }
 
 func (d *decoder) unknown(p place, key mapKey, names []string, meant map[string]bool) {
-	message := fmt.Sprintf("unknown key %q%s", key.text, d.within(p))
+	message := fmt.Sprintf("unknown key %s%s", redact.Key(key.text), d.within(p))
 	if near, ok := nearest(key.text, names); ok {
 		message += fmt.Sprintf("; did you mean %q?", near)
 		meant[near] = true

@@ -110,7 +110,6 @@ func (r *Resolver) environment(name, fallback string, hasDefault bool) (value, e
 	case !ok:
 		return value{}, fmt.Errorf("environment variable %s is not set; set it, or give a default with ${%s:-default}", name, name)
 	}
-	r.learn(text)
 	return value{text: text}, nil
 }
 
@@ -123,6 +122,5 @@ func (r *Resolver) file(path string) (value, error) {
 		return value{}, fmt.Errorf("the file of ${file:%s} is larger than %d bytes", path, maxInsert)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	r.learn(text)
 	return value{text: text}, nil
 }

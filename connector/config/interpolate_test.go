@@ -105,25 +105,40 @@ secret: ${Z}
 	}
 }
 
-func TestWhatComesInIsMasked(t *testing.T) {
+// What feeds a key that holds a secret is hidden, wherever it came from; what
+// feeds another stays readable, wherever it came from, unless it looks like one.
+func TestTheKeyDecidesWhatIsMasked(t *testing.T) {
 	r := environment(
-		map[string]string{"PASSWORD": "hunter22", "SWITCH": "true", "UNUSED": "never-read"},
+		map[string]string{"WORD": "orders-by-day", "SWITCH": "true", "UNUSED": "never-read", "TOKEN": "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "PW": "geheim-77"},
 		map[string]string{"/pw": "from-a-file\n"},
 	)
 	var got block
 	problems := decode(t, `
-bootstrap_server: a
-topic: ${MISSING:-not-secret}
-api_version: ${PASSWORD}
+bootstrap_server: "${WORD}.example.com"
+topic: ${WORD}
+api_version: ${TOKEN}
 headers: {a: "${file:/pw}", b: "${SWITCH}"}
-secret: written-in-the-file
+secret: x${PW}
 `, r, &got)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	text := "hunter22 from-a-file true never-read not-secret written-in-the-file"
-	if got, want := r.Masker.Mask(text), "****** ****** true never-read not-secret ******"; got != want {
+	text := "orders-by-day orders-by-day.example.com from-a-file true never-read xgeheim-77 ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+	if got, want := r.Masker.Mask(text), "orders-by-day orders-by-day.example.com ****** true never-read ****** ******"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A secret that is the name of a topic as well stays readable as that.
+func TestNamesStayReadable(t *testing.T) {
+	r := environment(map[string]string{"X": "warehouse"}, nil)
+	var got block
+	if problems := decode(t, "bootstrap_server: warehouse:9092\ntopic: ${X}\nsecret: ${X}\n", r, &got); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	text := `write to warehouse at warehouse:9092`
+	if got := r.Masker.Mask(text); got != text {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Handler returns a handler that masks messages and attributes before next
@@ -64,7 +66,7 @@ func (m *Masker) value(v slog.Value) slog.Value {
 		return m.anyValue(v)
 	default: // numbers, times and durations: a secret number is masked too
 		if text := v.String(); m.Mask(text) != text {
-			return slog.StringValue(mask)
+			return slog.StringValue(redact.Mask)
 		}
 		return v
 	}

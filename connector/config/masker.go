@@ -1,99 +1,89 @@
 package config
 
 import (
-	"encoding/json"
-	"net/url"
-	"slices"
+	"reflect"
 	"strings"
-	"sync"
-	"sync/atomic"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
-const (
-	mask = "******"
-	// minSecret is the shortest text that is masked: hiding every "a" or "1"
-	// would make logs unreadable and protect nothing.
-	minSecret = 3
-	// minSecretLine is the shortest line of a longer secret (a PEM key) that
-	// is masked when it is seen alone.
-	minSecretLine = 16
-)
-
-// Masker replaces known secrets in texts that leave the process: logs, errors,
-// pages. It is safe for concurrent use; the zero value is ready. A nil Masker
-// masks nothing.
+// Masker hides known secrets in texts that leave the process: logs, errors,
+// pages. What feeds a key that holds a secret is known, wherever it came from;
+// the values of other keys (hosts, topics, names) and the program's own words
+// stay readable, wherever they came from. It is safe for concurrent use; the
+// zero value is ready. A nil Masker hides nothing.
 type Masker struct {
-	mu       sync.Mutex
-	secrets  map[string]struct{}
-	replacer atomic.Pointer[strings.Replacer] // nil: to be made from secrets
+	set redact.Set
 }
 
-// Add makes secret known, as it stands and as it looks inside JSON and URLs.
-// Secrets of less than three bytes are not masked.
+// Add makes secret known, whole and in pieces, and in the encodings that
+// servers repeat it in. Secrets of less than three bytes are not hidden.
 func (m *Masker) Add(secret string) {
-	if m == nil || len(strings.TrimSpace(secret)) < minSecret {
-		return
+	if m != nil {
+		m.set.Add(secret)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.secrets[secret]; known {
-		return
-	}
-	if m.secrets == nil {
-		m.secrets = make(map[string]struct{})
-	}
-	for _, form := range forms(secret) {
-		m.secrets[form] = struct{}{}
-	}
-	m.replacer.Store(nil)
 }
 
-func forms(secret string) []string {
-	all := []string{
-		secret, strings.TrimSpace(secret),
-		url.QueryEscape(secret), url.PathEscape(secret),
+// Open keeps the value of a key that holds no secret readable, and the words in
+// it: of a URL or an address its host, of a path its folders. A value that looks
+// like a secret all the same is hidden instead.
+func (m *Masker) Open(value string) {
+	switch {
+	case m == nil:
+		return
+	case redact.Shape(value) != "":
+		m.set.Add(value)
+		return
 	}
-	if quoted, err := json.Marshal(secret); err == nil {
-		all = append(all, string(quoted[1:len(quoted)-1]))
+	m.set.Open(value)
+	if scheme, rest, ok := strings.Cut(value, "://"); ok {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 { // who logs in, and how
+			m.set.Add(value)
+			rest = rest[at+1:]
+		}
+		value = scheme + "," + rest
 	}
-	if strings.Contains(secret, "\n") {
-		for line := range strings.Lines(secret) {
-			line = strings.TrimSpace(line)
-			if len(line) >= minSecretLine && !strings.HasPrefix(line, "-----") {
-				all = append(all, line)
-			}
+	for _, word := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(", /?&=", r) }) {
+		m.set.Open(word)
+		if host, port, ok := strings.Cut(word, ":"); ok {
+			m.set.Open(host)
+			m.set.Open(port)
 		}
 	}
-	return all
+}
+
+// Learn adds every Secret within v, a value that was not decoded from a Node.
+func (m *Masker) Learn(v any) { m.learn(reflect.ValueOf(v)) }
+
+func (m *Masker) learn(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			m.learn(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			m.learn(v.Field(i))
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			m.learn(v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			m.learn(v.MapIndex(key))
+		}
+	case reflect.String:
+		if v.Type() == secretType {
+			m.Add(v.String())
+		}
+	}
 }
 
 // Mask returns text with every known secret replaced by "******".
 func (m *Masker) Mask(text string) string {
-	if m == nil || len(text) < minSecret {
+	if m == nil {
 		return text
 	}
-	r := m.replacer.Load()
-	if r == nil {
-		r = m.build()
-	}
-	return r.Replace(text)
-}
-
-// build makes the replacer. Longer secrets come first, so that one that is the
-// beginning of another does not leave the other's tail to be read.
-func (m *Masker) build() *strings.Replacer {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known := make([]string, 0, len(m.secrets))
-	for s := range m.secrets {
-		known = append(known, s)
-	}
-	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(known))
-	for _, s := range known {
-		pairs = append(pairs, s, mask)
-	}
-	r := strings.NewReplacer(pairs...)
-	m.replacer.Store(r)
-	return r
+	return m.set.Mask(text)
 }

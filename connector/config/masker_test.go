@@ -21,9 +21,9 @@ func TestMask(t *testing.T) {
 		text, want string
 	}{
 		"one":                    {[]string{"hunter22"}, "password hunter22!", "password ******!"},
-		"several times":          {[]string{"abc"}, "abcabc abc", "************ ******"},
-		"longer first":           {[]string{"key", "key-and-more"}, "key-and-more key", "****** ******"},
-		"longer first, reversed": {[]string{"key-and-more", "key"}, "key-and-more key", "****** ******"},
+		"several times":          {[]string{"abc"}, "abcabc abc", "****** ******"},
+		"longer first":           {[]string{"kex", "kex-and-more"}, "kex-and-more kex", "****** ******"},
+		"longer first, reversed": {[]string{"kex-and-more", "kex"}, "kex-and-more kex", "****** ******"},
 		"too short":              {[]string{"ab", "", " a "}, "ab a b", "ab a b"},
 		"with spaces around":     {[]string{" pass \n"}, "got pass", "got ******"},
 		"in JSON":                {[]string{`a"b\c`}, `{"x":"a\"b\\c"}`, `{"x":"******"}`},

@@ -95,9 +95,9 @@ func syntaxProblem(file string, src []byte, err error) Problem {
 		return p
 	}
 	p.Line, p.Column = load.Mark.Line, load.Mark.Column
-	p.Message += ": " + load.Message
+	p.Message += ": " + withoutQuoted(load.Message)
 	if load.ContextMsg != "" {
-		p.Message += " " + load.ContextMsg
+		p.Message += " " + withoutQuoted(load.ContextMsg)
 		if load.ContextMark.Line > 0 && load.ContextMark.Line != p.Line {
 			p.Message += fmt.Sprintf(" that begins in line %d", load.ContextMark.Line)
 		}
@@ -116,6 +116,17 @@ func syntaxProblem(file string, src []byte, err error) Problem {
 		}
 	}
 	return p
+}
+
+var quotedText = regexp.MustCompile(`'[^',\s]{2,}'|"[^",\s]{2,}"`)
+
+// withoutQuoted leaves out what the YAML reader repeats of the file: a password
+// that begins with an asterisk is an alias to it. Single characters stay.
+func withoutQuoted(message string) string {
+	if strings.Contains(message, "unknown anchor") {
+		return `an alias (text that begins with *) that no anchor in the file names; put text that begins with * in quotes: "*…"`
+	}
+	return quotedText.ReplaceAllString(message, "this text")
 }
 
 func sourceLine(src []byte, number int) string {

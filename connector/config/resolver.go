@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 )
 
 // The bounds of what is read from outside.
@@ -17,7 +16,7 @@ const (
 )
 
 // Resolver gives access to what lies outside a file: the environment, other
-// files, and the Masker that learns what came from there. A nil field is
+// files, and the Masker that learns which values are secret. A nil field is
 // replaced by what NewResolver sets.
 type Resolver struct {
 	LookupEnv func(name string) (value string, ok bool)
@@ -71,14 +70,4 @@ func readError(err error) string {
 		return pathError.Err.Error()
 	}
 	return err.Error()
-}
-
-// learn adds what came from outside to the masker. Words that switch things on
-// and off are no secrets, and masking them would spoil every log line.
-func (r *Resolver) learn(value string) {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "true", "false", "yes", "no", "on", "off", "null", "none":
-	default:
-		r.Masker.Add(value)
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // tree turns YAML's nodes into ours: aliases and merge keys written out within
@@ -58,7 +60,7 @@ func (t *tree) node(y *yaml.Node, depth int) *Node {
 
 func (t *tree) alias(y *yaml.Node, n *Node, depth int) *Node {
 	if t.open[y.Alias] || y.Alias == nil {
-		t.problem(y, "alias *%s stands inside its own anchor; write the value out", y.Value)
+		t.problem(y, "an alias stands inside its own anchor; write the value out")
 		n.broken = true
 		return n
 	}
@@ -112,7 +114,7 @@ func (t *tree) key(key *yaml.Node, in *Node) (string, bool) {
 		return "", false
 	}
 	if i, double := in.index[key.Value]; double {
-		t.problem(key, "duplicate key %q; it is set in line %d already", key.Value, in.keys[i].pos.Line)
+		t.problem(key, "duplicate key %s; it is set in line %d already", redact.Key(key.Value), in.keys[i].pos.Line)
 		return "", false
 	}
 	if strings.Contains(key.Value, "${") || strings.Contains(key.Value, "{{") {
@@ -153,9 +155,20 @@ func (t *tree) merge(y *yaml.Node, n *Node, depth int) {
 // checkTag refuses tags of the application's own and tags that do not fit.
 func (t *tree) checkTag(y *yaml.Node, n *Node, want string) {
 	if y.Tag != "" && y.ShortTag() != want {
-		t.problem(y, "tag %s is not supported here; leave it out", y.ShortTag())
+		t.problem(y, "%s is not supported here; %s", tagName(y.ShortTag()), tagAdvice)
 		n.broken = true
 	}
+}
+
+const tagAdvice = `leave it out, or put text that begins with ! in quotes: "!…"`
+
+// tagName names a tag of YAML itself. Another may be a secret that begins with
+// an exclamation mark.
+func tagName(tag string) string {
+	if strings.HasPrefix(tag, "!!") && redact.Shape(tag[2:]) == "" && !redact.Suspicious(tag[2:]) {
+		return "tag " + tag
+	}
+	return "a tag"
 }
 
 func (t *tree) scalar(y *yaml.Node, n *Node) {
@@ -170,7 +183,7 @@ func (t *tree) scalar(y *yaml.Node, n *Node) {
 	case "!!merge":
 		n.tag = "!!str"
 	default:
-		t.problem(y, "tag %s is not supported; leave it out", n.tag)
+		t.problem(y, "%s is not supported; %s", tagName(n.tag), tagAdvice)
 		n.broken = true
 		return
 	}

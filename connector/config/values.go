@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // scalar checks a value of one of Go's basic kinds.
@@ -58,6 +59,7 @@ func (d *decoder) str(p place) (any, bool) {
 	if !ok {
 		return p.node.text, true
 	}
+	p.learn(p.node.text)
 	return text, true
 }
 
@@ -107,6 +109,8 @@ func (d *decoder) text(p place, v reflect.Value) (any, bool) {
 	}
 	if v.Type() == secretType {
 		p.node.masker.Add(text)
+	} else {
+		p.learn(text)
 	}
 	made := reflect.New(v.Type())
 	made.Elem().Set(v)
@@ -158,6 +162,7 @@ func (d *decoder) commaList(p place) (any, bool) {
 		if !ok {
 			return nil, false
 		}
+		p.learn(part)
 		out = append(out, v)
 	}
 	return out, true
@@ -172,8 +177,9 @@ func (d *decoder) table(p place, t reflect.Type) (any, bool) {
 	}
 	out := make(map[string]any, len(p.node.keys))
 	for i, key := range p.node.keys {
+		p.node.masker.Open(key.text)
 		child := p.child(p.node.items[i], key.text)
-		child.label, child.enum = p.label+"."+key.text, p.enum
+		child.label, child.enum = p.label+"."+redact.Name(key.text), p.enum
 		if child.node.kind == Null && t.Elem().Kind() == reflect.String && !child.node.broken {
 			d.fail(child, "is empty; remove it or give it a value")
 			continue
