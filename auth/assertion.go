@@ -12,6 +12,7 @@ import (
 
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // assertionLife is how long a signed client assertion is good for: long enough
@@ -46,7 +47,7 @@ func (s *oauthSource) signAssertion() (string, error) {
 	}
 	signed, err := token.SignedString(key)
 	if err != nil {
-		return fail("algorithm %s does not fit the key in %q; choose one for its kind", alg, s.cfg.SigningKeyFile)
+		return fail("algorithm %s does not fit the key in %s; choose one for its kind", alg, redact.Path(s.cfg.SigningKeyFile))
 	}
 	return signed, nil
 }

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"golang.org/x/oauth2"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // explain says what a failed token request means. The body of the response
@@ -36,7 +36,7 @@ func explain(tokenURL string, err error, secrets []string) error {
 	case strings.Contains(err.Error(), "missing access_token"), strings.Contains(err.Error(), "cannot parse json"):
 		return connector.Errorf(connector.Unauthenticated, "%s: the answer is not that of a token endpoint; check oauth_token_url", at)
 	default:
-		return connector.Errorf(connector.Unavailable, "%s: %s", at, scrub(cause.Error(), secrets))
+		return connector.Errorf(connector.Unavailable, "%s: %s", at, redact.Foreign(cause.Error(), secrets...))
 	}
 }
 
@@ -97,10 +97,10 @@ func explainResponse(at string, r *oauth2.RetrieveError, secrets []string) error
 	status := r.Response.StatusCode
 	what := fmt.Sprintf("%s: HTTP %d", at, status)
 	if r.ErrorCode != "" {
-		what += " " + scrub(r.ErrorCode, secrets)
+		what += " " + redact.Foreign(r.ErrorCode, secrets...)
 	}
 	if r.ErrorDescription != "" {
-		what += " (" + scrub(r.ErrorDescription, secrets) + ")"
+		what += " (" + redact.Foreign(r.ErrorDescription, secrets...) + ")"
 	}
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -170,25 +170,4 @@ func redactURL(raw string) string {
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
 	return u.String()
-}
-
-// scrub makes text of a server fit for an error: one line, short, without the
-// secrets of the request.
-func scrub(text string, secrets []string) string {
-	for _, s := range secrets {
-		if len(s) > 3 {
-			text = strings.ReplaceAll(text, s, "******")
-			text = strings.ReplaceAll(text, url.QueryEscape(s), "******")
-		}
-	}
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "") + "…"
-	}
-	return text
 }

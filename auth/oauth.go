@@ -15,6 +15,7 @@ import (
 
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // ClientAuth is how a client proves itself to a token endpoint (OpenID Connect
@@ -99,7 +100,7 @@ func (s *oauthSource) Token(ctx context.Context) (Token, error) {
 
 func (s *oauthSource) accept(tok *oauth2.Token, issued time.Time) (Token, error) {
 	if t := tok.Type(); !strings.EqualFold(t, "bearer") && !strings.EqualFold(t, "N_A") {
-		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: it issued a %q token and not a bearer token", redactURL(s.cfg.TokenURL), t)
+		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: it issued a token of another type (%s) than bearer", redactURL(s.cfg.TokenURL), redact.Foreign(t))
 	}
 	if strings.ContainsAny(tok.AccessToken, "\x00\x01\r\n ") {
 		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: the token holds characters that no bearer token has", redactURL(s.cfg.TokenURL))
@@ -186,19 +187,19 @@ func (s *oauthSource) assertion() (string, error) {
 func readToken(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", err)
+		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", redact.File(err))
 	}
 	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, maxTokenFileBytes+1)) // a device or a pipe has no size
 	if err != nil {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", err)
+		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", redact.File(err))
 	}
 	tok := strings.TrimSpace(string(b))
 	if tok == "" || len(b) > maxTokenFileBytes {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file %q: it must hold one token", path)
+		return "", connector.Errorf(connector.Unauthenticated, "reading the token file %s: it must hold one token", redact.Path(path))
 	}
 	if strings.ContainsAny(tok, " \r\n\t") {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file %q: it must hold one token and nothing else", path)
+		return "", connector.Errorf(connector.Unauthenticated, "reading the token file %s: it must hold one token and nothing else", redact.Path(path))
 	}
 	return tok, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // OAuthSettings are the oauth_ keys with which a connection asks for tokens,
@@ -87,6 +88,7 @@ func (s *OAuthSettings) clientAuth() ClientAuth {
 // before each key, such as "sasl_config.".
 func (s *OAuthSettings) Faults(at string) []connector.Fault {
 	f := &faults{}
+	*f = connector.PathFaults(s, at, nil)
 	if s.TokenURL == "" {
 		f.add(at+"oauth_token_url", "is required to ask for a token")
 	} else {
@@ -156,7 +158,7 @@ func (s *OAuthSettings) validateClientAuth(f *faults, at string) {
 			f.add(at+"oauth_certfile", "is required for oauth_client_auth mtls")
 		}
 	default:
-		f.add(at+"oauth_client_auth", "%q is not a way to authenticate; use post, basic, private_key_jwt or mtls", s.ClientAuth)
+		f.add(at+"oauth_client_auth", "%s is not a way to authenticate; use post, basic, private_key_jwt or mtls", redact.Quote(s.ClientAuth))
 		return
 	}
 	if (a == PrivateKeyJWT || a == MutualTLS) && s.ClientSecret != "" {
@@ -171,7 +173,7 @@ func (s *OAuthSettings) validateClientAuth(f *faults, at string) {
 		f.add(at+"oauth_certfile", "is used with oauth_client_auth mtls only")
 	}
 	if !slices.Contains([]string{"", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}, s.SigningAlgorithm) {
-		f.add(at+"oauth_signing_algorithm", "%q is not an algorithm; use RS256, PS256, ES256 or EdDSA, or leave it to the key", s.SigningAlgorithm)
+		f.add(at+"oauth_signing_algorithm", "%s is not an algorithm; use RS256, PS256, ES256 or EdDSA, or leave it to the key", redact.Quote(s.SigningAlgorithm))
 	}
 }
 

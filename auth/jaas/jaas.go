@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Entry is one parsed line.
@@ -83,14 +85,14 @@ func options(tokens []token) (map[string]string, error) {
 		name := tokens[0].text
 		if len(tokens) < 3 || tokens[1].kind != equals || tokens[2].kind != word && tokens[2].kind != quoted {
 			if tokens[0].kind == word && len(tokens) > 1 && tokens[1].kind == equals {
-				return nil, fmt.Errorf("the JAAS option %q has no value", name)
+				return nil, fmt.Errorf("the JAAS option %s has no value", redact.Key(name))
 			}
 			// A password without quotes that holds a blank ends up here, so the
 			// word itself is not shown.
 			return nil, fmt.Errorf("the JAAS line has a word without a value at character %d; put values into double quotes", tokens[0].at)
 		}
 		if _, twice := out[name]; twice {
-			return nil, fmt.Errorf("the JAAS option %q is given twice", name)
+			return nil, fmt.Errorf("the JAAS option %s is given twice", redact.Key(name))
 		}
 		out[name] = tokens[2].text
 		tokens = tokens[3:]

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // pemCertificates returns every certificate of PEM text.
@@ -61,7 +63,7 @@ func ReadKey(path, password string) (crypto.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseKey(b, password, fmt.Sprintf("%q", path))
+	return ParseKey(b, password, redact.Path(path))
 }
 
 // ParseKey returns the first private key of PEM text: PKCS #8 plain or

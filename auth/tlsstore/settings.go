@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Settings are the keys of ssl_config: PEM files as in Mage's blocks, or stores
@@ -42,6 +43,9 @@ func (c *Settings) Faults(at string) []connector.Fault {
 		return nil
 	}
 	f := &faults{}
+	*f = connector.PathFaults(c, at, map[string]string{
+		"cafile": "truststore: {type: PEM, certificates: …}", "certfile": pemKeystore, "keyfile": pemKeystore,
+	})
 	if c.Truststore != nil {
 		c.Truststore.validateTrust(f, at+"truststore")
 		if c.CAFile != "" && !c.Truststore.none() {
@@ -55,7 +59,7 @@ func (c *Settings) Faults(at string) []connector.Fault {
 		}
 	}
 	if c.KeyFile != "" && c.CertFile == "" {
-		f.add(at+"certfile", "is missing; keyfile %q needs the certificate that belongs to it", c.KeyFile)
+		f.add(at+"certfile", "is missing; keyfile needs the certificate that belongs to it")
 	}
 	if c.Password != "" && c.CertFile == "" && c.KeyFile == "" {
 		f.add(at+"password", "is the password of a key, but there is no keyfile; a store has its own password key")
@@ -108,7 +112,7 @@ func (s *StoreSettings) validateShape(f *faults, at string) bool {
 		f.add(at+".type", "is missing; say PEM, PKCS12 or JKS")
 		return false
 	default:
-		f.add(at+".type", "%q is not a kind of store; use NONE, PEM, PKCS12 or JKS", s.Type)
+		f.add(at+".type", "%s is not a kind of store; use NONE, PEM, PKCS12 or JKS", redact.Quote(s.Type))
 		return false
 	}
 	if s.Location != "" && s.Content != "" {
@@ -125,7 +129,15 @@ func (s *StoreSettings) validateShape(f *faults, at string) bool {
 	return true
 }
 
+// Where the text of a store goes that was given as the name of its file.
+const (
+	pemKeystore   = "keystore: {type: PEM, key: …, certificate_chain: …}"
+	inlineTrusted = "certificates (PEM text), or content (base64 of the store)"
+	inlineKey     = "key and certificate_chain (PEM text), or content (base64 of the store)"
+)
+
 func (s *StoreSettings) validateTrust(f *faults, at string) {
+	*f = append(*f, connector.PathFaults(s, at+".", map[string]string{"location": inlineTrusted})...)
 	if !s.validateShape(f, at) || s.storeType() != "PEM" {
 		return
 	}
@@ -141,6 +153,7 @@ func (s *StoreSettings) validateTrust(f *faults, at string) {
 }
 
 func (s *StoreSettings) validateKey(f *faults, at string) {
+	*f = append(*f, connector.PathFaults(s, at+".", map[string]string{"location": inlineKey})...)
 	if !s.validateShape(f, at) || s.storeType() != "PEM" {
 		return
 	}

@@ -18,6 +18,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Kind is the format of a store.
@@ -63,7 +65,7 @@ type Store struct {
 
 func (s *Store) name() string {
 	if s.Location != "" {
-		return fmt.Sprintf("%q", s.Location)
+		return redact.Path(s.Location)
 	}
 	return "the inline store"
 }
@@ -71,7 +73,7 @@ func (s *Store) name() string {
 func (s *Store) keyName() string {
 	switch {
 	case s.KeyLocation != "":
-		return fmt.Sprintf("%q", s.KeyLocation)
+		return redact.Path(s.KeyLocation)
 	case s.KeyContent != "":
 		return "the inline key"
 	}
@@ -100,23 +102,23 @@ func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("%w: %q does not exist; check the path", ErrUnreadable, path)
+		return nil, fmt.Errorf("%w: %s does not exist; check the path", ErrUnreadable, redact.Path(path))
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, redact.File(err))
 	case info.IsDir():
-		return nil, fmt.Errorf("%w: %q is a folder; give a file", ErrUnreadable, path)
+		return nil, fmt.Errorf("%w: %s is a folder; give a file", ErrUnreadable, redact.Path(path))
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w; give the process the right to read it", ErrUnreadable, err)
+		return nil, fmt.Errorf("%w: %w; give the process the right to read it", ErrUnreadable, redact.File(err))
 	}
 	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, maxStore+1)) // a device or a pipe does not tell its size
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, redact.File(err))
 	case len(b) > maxStore:
-		return nil, fmt.Errorf("%w: %q is larger than 8 MiB; it cannot be a store", ErrMalformed, path)
+		return nil, fmt.Errorf("%w: %s is larger than 8 MiB; it cannot be a store", ErrMalformed, redact.Path(path))
 	}
 	return b, nil
 }

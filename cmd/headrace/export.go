@@ -70,5 +70,7 @@ func (a *app) exportProject(f exportFlags) (*pipelines.Project, config.Problems)
 	if f.batched {
 		keys["batch_size"] = strconv.Itoa(f.batchSize)
 	}
-	return pipelines.LoadExport(loader, f.block, keys, o)
+	p, problems := pipelines.LoadExport(loader, f.block, keys, o)
+	a.keepNames(p)
+	return p, problems
 }

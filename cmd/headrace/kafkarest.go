@@ -74,6 +74,7 @@ func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
 	if err != nil {
 		return cfg, config.Problems{{Message: err.Error()}}
 	}
+	a.resolver.Masker.Learn(read)
 	at := config.Position{File: a.kafkaRestFile}
 	if at.File == "" {
 		at.File = kafkarest.EnvPrefix + "… in the environment"

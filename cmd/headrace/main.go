@@ -57,7 +57,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	var problems config.Problems
 	if errors.As(err, &problems) {
-		fmt.Fprintln(stderr, a.resolver.Masker.Mask(problems.Error()))
+		fmt.Fprintln(stderr, a.masked(problems).Error())
 		return exitBadConfig
 	}
 	code := exitBadConfig // what cobra itself refuses: flags and arguments

@@ -100,7 +100,11 @@ func (v *progress) Finished(name string, d time.Duration, err error) {
 		b.Abort(true)
 		delete(v.bars, name)
 	}
-	line := v.mask(summary(name, v.s.Ledger(name).Counts(), d, err)) + "\n"
+	failure := ""
+	if err != nil {
+		failure = v.mask(err.Error())
+	}
+	line := summary(name, v.s.Ledger(name).Counts(), d, failure) + "\n"
 	if v.both {
 		_, _ = v.pool.Write([]byte(line))
 		return

@@ -241,15 +241,15 @@ func (a *app) reload(s *pipelines.Supervisor, log *slog.Logger, load func() (*pi
 }
 
 // summary is the line of a finished run: the ledger adds up.
-func summary(name string, c connector.Counts, d time.Duration, err error) string {
+func summary(name string, c connector.Counts, d time.Duration, failure string) string {
 	rate := 0.0
 	if d > 0 {
 		rate = float64(c.Read) / d.Seconds()
 	}
 	line := fmt.Sprintf("%s: read %d = acknowledged %d + dead-lettered %d + filtered %d + failed %d (%s in %s, %.0f records/s)",
 		name, c.Read, c.Acknowledged, c.DeadLettered, c.Filtered, c.Failed, size(c.Bytes), d.Round(time.Millisecond), rate)
-	if err != nil {
-		line += "; failed: " + err.Error()
+	if failure != "" {
+		line += "; failed: " + failure
 	}
 	return line
 }

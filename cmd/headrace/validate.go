@@ -54,7 +54,19 @@ func (a *app) validateCommand() *cobra.Command {
 func (a *app) load(paths, bootstrap []string) (*pipelines.Project, config.Problems) {
 	p, problems := pipelines.Load(paths, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver, Bootstrap: bootstrap})
 	_, more := a.httpConfig(p)
+	a.keepNames(p)
 	return p, append(problems, more...).Sort()
+}
+
+// keepNames keeps the names of pipelines readable, which may be those of files.
+func (a *app) keepNames(p *pipelines.Project) {
+	if p == nil {
+		return
+	}
+	for _, d := range p.Pipelines {
+		a.resolver.Masker.Open(d.Name)
+		a.resolver.Masker.Open(d.File)
+	}
 }
 
 func (a *app) masked(problems config.Problems) config.Problems {

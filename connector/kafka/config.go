@@ -9,6 +9,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // configTimeouts bound what the library does while it opens a client and
@@ -73,7 +74,7 @@ func setSASL(cfg *sarama.Config, s *Settings, id *identity, log *slog.Logger) er
 		r.setKerberos(cfg)
 		return nil
 	default:
-		return connector.Errorf(connector.Invalid, "sasl_config.mechanism %q is not known", m)
+		return connector.Errorf(connector.Invalid, "sasl_config.mechanism %s is not known", redact.Quote(m))
 	}
 	sasl.User, sasl.Password = r.Username, r.Password.Reveal()
 	return nil

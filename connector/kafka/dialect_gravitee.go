@@ -189,5 +189,5 @@ func graviteePath(path string) string {
 }
 
 func graviteeMessage(m string) string {
-	return strings.NewReplacer("security_protocol", "security.protocol", "sasl_config", "security.sasl", "ssl_config", "security.ssl").Replace(m)
+	return strings.NewReplacer("certificate_chain", "certificateChain", ", or content (base64 of the store)", "", "security_protocol", "security.protocol", "sasl_config", "security.sasl", "ssl_config", "security.ssl").Replace(m)
 }

@@ -188,7 +188,9 @@ func javaPath(path string) string {
 
 // javaMessage puts the Java names into a message about our own.
 func javaMessage(m string) string {
-	return strings.NewReplacer("security_protocol", "security.protocol", "sasl_config", "sasl.jaas.config", "ssl_config", "the ssl. keys").Replace(m)
+	return strings.NewReplacer("certificates (PEM text), or content (base64 of the store)", "ssl.truststore.certificates with ssl.truststore.type=PEM",
+		"key and certificate_chain (PEM text), or content (base64 of the store)", "ssl.keystore.key and ssl.keystore.certificate.chain with ssl.keystore.type=PEM",
+		"security_protocol", "security.protocol", "sasl_config", "sasl.jaas.config", "ssl_config", "the ssl. keys").Replace(m)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headrace/headrace/auth/jaas"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // resolve returns the settings with a JAAS line, if there is one, turned into
@@ -69,7 +70,7 @@ func jaasMechanism(s *SASL, e jaas.Entry, f *faults) string {
 	fits, known := modules[e.Name()]
 	switch {
 	case !known:
-		f.add(at, "login module %q is not supported; use PlainLoginModule, ScramLoginModule, OAuthBearerLoginModule, Krb5LoginModule or IAMLoginModule", e.Name())
+		f.add(at, "login module %s is not supported; use PlainLoginModule, ScramLoginModule, OAuthBearerLoginModule, Krb5LoginModule or IAMLoginModule", redact.Quote(e.Name()))
 		return s.mechanism()
 	case given == "" && len(fits) == 1:
 		return fits[0]

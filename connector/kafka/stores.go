@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // tlsClient is nil when connections are not encrypted.
@@ -39,12 +40,12 @@ func (s *SASL) checkFiles(f *faults) {
 		}
 		file, err := os.Open(path)
 		if err != nil {
-			f.add(at+key, "%s; check the path and the rights", err)
+			f.add(at+key, "%s; check the path and the rights", redact.File(err))
 			return
 		}
 		defer func() { _ = file.Close() }()
 		if info, err := file.Stat(); err == nil && info.IsDir() {
-			f.add(at+key, "%q is a folder; give a file", path)
+			f.add(at+key, "%s is a folder; give a file", redact.Path(path))
 		}
 	}
 	switch s.mechanism() {
@@ -58,7 +59,7 @@ func (s *SASL) checkFiles(f *faults) {
 		check("kerberos_ccache", s.KerberosCCache)
 		check("kerberos_config", s.kerberosConfig())
 		if _, realm := s.principal(); realm == "" && s.KerberosCCache == "" {
-			f.add(at+"kerberos_realm", "is missing, and %q names no default_realm; write username as name@REALM, or give kerberos_realm", s.kerberosConfig())
+			f.add(at+"kerberos_realm", "is missing, and %s names no default_realm; write username as name@REALM, or give kerberos_realm", redact.Path(s.kerberosConfig()))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Validate reports every fault that needs neither files nor network. The rules
@@ -48,15 +49,15 @@ func (s *Settings) validateServers(f *faults) {
 		host, port, err := net.SplitHostPort(addr)
 		switch n, convErr := strconv.Atoi(port); {
 		case err != nil && !strings.Contains(addr, ":"):
-			f.add("bootstrap_server", "%q has no port; write host:port, such as %s:9092", addr, addr)
+			f.add("bootstrap_server", "%s has no port; write host:port, such as broker.example.com:9092", redact.Quote(addr))
 		case err != nil:
-			f.add("bootstrap_server", "%q is not host:port; an IPv6 address stands in brackets", addr)
+			f.add("bootstrap_server", "%s is not host:port; an IPv6 address stands in brackets", redact.Quote(addr))
 		case host == "":
-			f.add("bootstrap_server", "%q has no host; write host:port", addr)
+			f.add("bootstrap_server", "%s has no host; write host:port", redact.Quote(addr))
 		case strings.ContainsAny(host, " \t\r\n/@"):
-			f.add("bootstrap_server", "%q is not a host name; write host:port", addr)
+			f.add("bootstrap_server", "%s is not a host name; write host:port", redact.Quote(addr))
 		case convErr != nil || n < 1 || n > 65535:
-			f.add("bootstrap_server", "%q has a bad port; it must be between 1 and 65535", addr)
+			f.add("bootstrap_server", "%s has a bad port; it must be between 1 and 65535", redact.Quote(addr))
 		}
 	}
 }
@@ -76,6 +77,6 @@ func (s *Settings) validateProtocol(f *faults) bool {
 	case strings.Contains(c, "SASL"):
 		hint = "; did you mean SASL_SSL?"
 	}
-	f.add("security_protocol", "%q is not a protocol; use PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL%s", s.SecurityProtocol, hint)
+	f.add("security_protocol", "%s is not a protocol; use PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL%s", redact.Quote(s.SecurityProtocol), hint)
 	return false
 }

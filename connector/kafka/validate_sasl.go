@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // validate reports the faults of sasl_config. The path of a key that came from
@@ -38,10 +39,18 @@ func (s *SASL) validate(f *faults, in *Settings) {
 		}
 		r.validateAWS(f, at, in)
 	default:
-		f.add(at+"mechanism", "%q is not a mechanism; use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI or AWS_MSK_IAM%s", s.Mechanism, mechanismHint(m))
+		f.add(at+"mechanism", "%s is not a mechanism; use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI or AWS_MSK_IAM%s", redact.Quote(s.Mechanism), mechanismHint(m))
 		return
 	}
 	r.validateForeign(f, at, m)
+	for _, fault := range connector.PathFaults(r, at, map[string]string{"oauth_token_file": "oauth_token"}) {
+		if !slices.Contains(*f, fault) { // those of the keys in use were found above
+			*f = append(*f, fault)
+		}
+	}
+	if shape := redact.Shape(r.KerberosCCache); shape != "" {
+		f.add(at+"kerberos_ccache", "holds %s, not a path; write it into a file and give the name of that", shape)
+	}
 }
 
 // blameJAAS moves faults to the JAAS line that are about keys which it stands
@@ -102,7 +111,7 @@ func (s *SASL) validateExtensions(f *faults, at string) {
 		printable := strings.IndexFunc(v, func(r rune) bool { return (r < 0x20 && r != '\t' && r != '\r' && r != '\n') || r > 0x7e }) < 0
 		switch {
 		case k == "" || !letters:
-			f.add(at+"oauth_extensions", "%q is not a name of a SASL extension; only letters are allowed", k)
+			f.add(at+"oauth_extensions", "%s is not a name of a SASL extension; only letters are allowed", redact.Key(k))
 		case strings.EqualFold(k, "auth"):
 			f.add(at+"oauth_extensions", "auth is reserved for the token; use another name")
 		case !printable:

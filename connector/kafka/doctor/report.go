@@ -97,6 +97,19 @@ func (r Report) OK() bool {
 	return true
 }
 
+// Mask applies hide to every text of the report that may repeat what a library or
+// a server said.
+func (r *Report) Mask(hide func(string) string) {
+	for i := range r.Connections {
+		c := &r.Connections[i]
+		c.Advice = hide(c.Advice)
+		for k := range c.Steps {
+			s := &c.Steps[k]
+			s.Detail, s.Error, s.Advice = hide(s.Detail), hide(s.Error), hide(s.Advice)
+		}
+	}
+}
+
 // WriteText writes the report for people: a block a connection, a line a step,
 // and the advice below the step that failed.
 func (r Report) WriteText(w io.Writer) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // https reads ssl.*, which is for listeners of https.
@@ -67,7 +68,7 @@ func (r *reading) clientCertificates() (mode, key string) {
 		}
 	case "NONE":
 	default:
-		r.fault("ssl.client.authentication", "must be NONE, REQUESTED or REQUIRED, not %q", value)
+		r.fault("ssl.client.authentication", "must be NONE, REQUESTED or REQUIRED, not %s", redact.Quote(value))
 	}
 	return "", ""
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // setter puts the value of one key into the configuration; its error says what
@@ -232,7 +233,7 @@ var without = map[string]string{
 func (r *reading) key(key, value string) {
 	if set, ok := keys[key]; ok {
 		if err := set(r, value); err != nil {
-			r.fault(key, "%v, not %q", err, value)
+			r.fault(key, "%v, not %s", err, redact.Quote(value))
 		}
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // listeners reads where to serve.
@@ -142,7 +143,7 @@ func (r *reading) producer() {
 		for key, set := range producerKeys {
 			if v, given := r.props[prefix+key]; given {
 				if err := set(r, strings.TrimSpace(v)); err != nil {
-					r.fault(prefix+key, "%v, not %q", err, v)
+					r.fault(prefix+key, "%v, not %s", err, redact.Quote(v))
 				}
 			}
 		}
@@ -196,7 +197,7 @@ func (r *reading) limits() {
 		}
 		n, err := strconv.ParseFloat(v, 64)
 		if err != nil || !(n >= 0 && n <= 1e15) {
-			r.fault(key, "must be a number, not %q", v)
+			r.fault(key, "must be a number, not %s", redact.Quote(v))
 			return def
 		}
 		return n
