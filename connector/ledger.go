@@ -43,6 +43,13 @@ func (l *Ledger) Counts() Counts {
 	return c
 }
 
+func ending(o Outcome) Outcome {
+	if o.Lost() {
+		return Failed
+	}
+	return o
+}
+
 // Watch returns a Publisher that counts what passes to out and what becomes of
 // it. It stands directly behind a source. A batch that out refuses is not
 // counted: its giver still holds it.
@@ -53,7 +60,7 @@ func (l *Ledger) Watch(out Publisher) Publisher {
 		}
 		ack := batch[0].Ack
 		counted := func(m *Message, r Result) {
-			l.ends[r.Outcome].Add(1)
+			l.ends[ending(r.Outcome)].Add(1)
 			if ack != nil {
 				ack(m, r)
 			}

@@ -29,7 +29,7 @@ type Message struct {
 	Time      time.Time // the record's time; the zero value means the sink's clock
 
 	// Seq is the source's own number of the message: an offset, a delivery
-	// tag, an index in the request.
+	// tag, a line, an index in the request.
 	Seq int64
 
 	// Err is set by a source or transformer for a record that it could not
@@ -54,12 +54,14 @@ func (m *Message) Finish(r Result) {
 	}
 }
 
-// Outcome is the one final count that a record ends in.
+// Outcome is the one final count that a record ends in. Its zero value says
+// that nobody knows: such a record counts as failed.
 type Outcome uint8
 
 // The outcomes, in the words of the metric label "outcome".
 const (
-	Acknowledged Outcome = iota // the destination has it
+	NotKnown     Outcome = iota // nobody said; counts as failed
+	Acknowledged                // the destination has it
 	DeadLettered                // the dead-letter destination has it
 	Filtered                    // a transformer dropped it on purpose
 	Failed                      // nobody has it; its giver is told
@@ -68,6 +70,10 @@ const (
 
 // Outcomes is the number of outcomes; Outcome values are below it.
 const Outcomes = int(outcomes)
+
+// Lost reports that nobody has the record, or that nobody knows: it has to
+// come again.
+func (o Outcome) Lost() bool { return o == Failed || o == NotKnown }
 
 // String returns the metric label of the outcome.
 func (o Outcome) String() string {
@@ -107,20 +113,6 @@ type PublisherFunc func(ctx context.Context, batch []*Message) error
 
 // Publish calls f.
 func (f PublisherFunc) Publish(ctx context.Context, batch []*Message) error { return f(ctx, batch) }
-
-// Source pushes what it reads. Run returns nil when ctx is done or the input
-// has ended, and everything it published has been acknowledged; a non-nil
-// error says why reading could not go on. A cancelled ctx stops reading, not
-// the wait for acknowledgements: the exporter bounds that wait.
-type Source interface {
-	Run(ctx context.Context, out Publisher) error
-}
-
-// SourceFunc lets a function be a Source.
-type SourceFunc func(ctx context.Context, out Publisher) error
-
-// Run calls f.
-func (f SourceFunc) Run(ctx context.Context, out Publisher) error { return f(ctx, out) }
 
 // Sink takes batches in order.
 //

@@ -18,6 +18,7 @@ type Watermark[P any] struct {
 type piece[P any] struct {
 	position P
 	done     bool
+	halted   bool // position may be taken, but nothing behind it
 }
 
 // Begin adds the next piece of input.
@@ -38,6 +39,25 @@ func (w *Watermark[P]) Done(ticket int64) (moved bool) {
 		return false
 	}
 	w.queue[i].done = true
+	return w.move()
+}
+
+// Halt ends a piece of which only a beginning is finished: position is the
+// place behind that. It is taken once everything before the piece is done, and
+// the watermark never moves past it.
+func (w *Watermark[P]) Halt(ticket int64, position P) (moved bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := ticket - w.first
+	if i < 0 || i >= int64(len(w.queue)) || w.queue[i].done {
+		return false
+	}
+	w.queue[i].position, w.queue[i].halted = position, true
+	return w.move()
+}
+
+// move takes what is done from the front of the queue; mu is held.
+func (w *Watermark[P]) move() (moved bool) {
 	n := 0
 	for n < len(w.queue) && w.queue[n].done {
 		w.last, w.moved, moved = w.queue[n].position, true, true
@@ -46,6 +66,10 @@ func (w *Watermark[P]) Done(ticket int64) (moved bool) {
 	if n > 0 {
 		w.first += int64(n)
 		w.queue = append(w.queue[:0], w.queue[n:]...)
+	}
+	if len(w.queue) > 0 && w.queue[0].halted {
+		w.last, w.moved, moved = w.queue[0].position, true, true
+		w.queue[0].halted = false
 	}
 	return moved
 }
@@ -58,9 +82,9 @@ func (w *Watermark[P]) Position() (position P, ok bool) {
 	return w.last, w.moved
 }
 
-// Pending is the number of pieces begun and not yet passed by the position.
-func (w *Watermark[P]) Pending() int {
+// Idle reports that every piece begun was passed by the position.
+func (w *Watermark[P]) Idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.queue)
+	return len(w.queue) == 0
 }

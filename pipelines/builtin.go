@@ -203,12 +203,12 @@ func (k *kafkaLoader) openSource(env plugin.Env) (connector.Source, error) {
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
+	return connector.SourceFunc(func(ctx context.Context, from connector.Start, out connector.Output) error {
 		remove, err := plugin.Register(env.Registerer(env.Block), cluster.Collectors())
 		if err != nil {
 			return errors.Join(err, cluster.Close())
 		}
 		defer remove()
-		return errors.Join(source.Run(ctx, out), cluster.Close())
+		return errors.Join(source.Run(ctx, from, out), cluster.Close())
 	}), nil
 }

@@ -61,7 +61,7 @@ func (j *join) copies() []*connector.Message {
 	return out
 }
 
-var severity = [connector.Outcomes]int{connector.Filtered: 0, connector.Acknowledged: 1, connector.DeadLettered: 2, connector.Failed: 3}
+var severity = [connector.Outcomes]int{connector.Filtered: 0, connector.Acknowledged: 1, connector.DeadLettered: 2, connector.Failed: 3, connector.NotKnown: 3}
 
 func (j *join) ack(copied *connector.Message, r connector.Result) {
 	i := copied.Seq

@@ -8,15 +8,16 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/exporter"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/plugin"
 )
 
 // Env is what a run is given from outside.
 type Env struct {
-	Plugin plugin.Env // Pipeline, Block and Checkpoint are set for each block
-	// Checkpoint returns where a block keeps its position; nil keeps none.
-	Checkpoint func(block string) plugin.Checkpoint
-	Ledger     *connector.Ledger
+	Plugin plugin.Env // Pipeline and Block are set for each block
+	// Positions returns where a block keeps its positions; nil keeps none.
+	Positions func(block string) intake.Positions
+	Ledger    *connector.Ledger
 	// Hard ends what Run's own context only asks to finish: once it is done,
 	// records that are not delivered yet fail.
 	Hard context.Context
@@ -73,10 +74,7 @@ func (r *run) log() *slog.Logger { return r.env.Plugin.Log }
 
 func (r *run) blockEnv(b *Block) plugin.Env {
 	env := r.env.Plugin
-	env.Pipeline, env.Block, env.Ended = r.def.Name, b.Name, r.hurry
-	if r.env.Checkpoint != nil {
-		env.Checkpoint = r.env.Checkpoint(b.Name)
-	}
+	env.Pipeline, env.Block = r.def.Name, b.Name
 	return env
 }
 
@@ -134,7 +132,7 @@ func (r *run) pump(ctx context.Context) error {
 	results := make(chan error, len(r.sources))
 	for _, s := range r.sources {
 		go func() {
-			err := s.source.Run(ctx, s.out)
+			err := intake.Run(ctx, r.intake(s))
 			if err != nil {
 				err = inBlock(s.block, err)
 				cancel()
@@ -170,11 +168,19 @@ func inBlock(b *Block, err error) error {
 	return fmt.Errorf("block %s: %w", b.Name, err)
 }
 
-// hurry is called when a source has ended: what it left in a batch that is not
-// full does not wait for more.
-func (r *run) hurry() {
+// intake is the stage behind one source.
+func (r *run) intake(s opened) intake.Config {
+	cfg := intake.Config{Source: s.source, Out: s.out, Flush: r.flush, Stream: r.env.Plugin.Stream, Log: r.log().With("block", s.block.Name)}
+	if r.env.Positions != nil {
+		cfg.Positions = r.env.Positions(s.block.Name)
+	}
+	return cfg
+}
+
+// flush lets nothing wait any longer for its batch to fill.
+func (r *run) flush() {
 	for _, e := range r.exporters {
-		e.Hurry()
+		e.Flush()
 	}
 }
 

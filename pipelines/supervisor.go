@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/internal/backoff"
@@ -19,8 +20,7 @@ import (
 // Supervisor runs the pipelines of a project: schedules at their ticks,
 // streams without end. It is safe for concurrent use.
 type Supervisor struct {
-	// Plugin is what every block is given; Pipeline, Block and Checkpoint are
-	// set for each.
+	// Plugin is what every block is given; Pipeline and Block are set for each.
 	Plugin plugin.Env
 	Log    *slog.Logger
 	State  *state.File
@@ -221,7 +221,7 @@ func (s *Supervisor) once(ctx context.Context, d *Definition, tick time.Time, st
 		env.Progress = func(p plugin.Progress) { s.Progress(d.Name, p) }
 	}
 	err := d.Run(ctx, Env{Plugin: env, Ledger: ledger, Hard: s.Hard,
-		Checkpoint: func(block string) plugin.Checkpoint { return s.State.Checkpoint(d.Name, block) }})
+		Positions: func(block string) intake.Positions { return positions{s.State, d.Name, block} }})
 	record.End = time.Now()
 	record.Counts = sub(ledger.Counts(), before)
 	level, text := slog.LevelInfo, "run finished"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/intake"
 )
 
 // patience bounds every wait; a source that needs it all is broken.
@@ -22,9 +23,12 @@ type SourceHarness struct {
 // SourceCaps say what the kind of source can do. For what it cannot the suite
 // does not ask.
 type SourceCaps struct {
-	// Resumes: a new source goes on behind the last record before which all
-	// were acknowledged, and not at the beginning.
+	// Resumes: a new source goes on at the first record that was not
+	// acknowledged, and not at the beginning.
 	Resumes bool
+	// Parts: the input has several parts, each with a position of its own: what
+	// another part has delivered does not come again.
+	Parts bool
 	// StartsOver: a run after one that came to the end reads everything again.
 	// Without it, it reads nothing.
 	StartsOver bool
@@ -41,13 +45,16 @@ type SourceCaps struct {
 // Input is what one test reads.
 type Input struct {
 	// Source returns a source over the input. The second one is what a restart
-	// makes: it finds the checkpoint that the first one left.
+	// makes: it is given the positions that the first one left.
 	Source func() connector.Source
 	// Index tells which record m is, counted from 0.
 	Index func(m *connector.Message) (int, error)
+
+	positions *Positions // what one run leaves for the next
 }
 
-// TestSource asserts what connector.Source promises. Packages that use it run
+// TestSource asserts what connector.Source promises, behind an intake as in
+// every run. Packages that use it run
 // goleak.VerifyTestMain, so that a goroutine left behind shows.
 func TestSource(t *testing.T, h SourceHarness) {
 	if h.Caps.Records == 0 {
@@ -97,6 +104,13 @@ func (k *taker) Publish(ctx context.Context, batch []*connector.Message) error {
 	return err
 }
 
+// open makes an input without positions.
+func (h *SourceHarness) open(t *testing.T, n int) Input {
+	in := h.Open(t, n)
+	in.positions = new(Positions)
+	return in
+}
+
 func finish(batch []*connector.Message) {
 	for _, m := range batch {
 		m.Finish(connector.Result{Outcome: connector.Acknowledged})
@@ -114,7 +128,9 @@ func (h *SourceHarness) run(ctx context.Context, t *testing.T, in Input, take fu
 	t.Helper()
 	k := &taker{t: t, input: in, take: take}
 	done := make(chan error, 1)
-	go func() { done <- in.Source().Run(ctx, k) }()
+	go func() {
+		done <- intake.Run(ctx, intake.Config{Source: in.Source(), Out: k, Positions: in.positions})
+	}()
 	select {
 	case err = <-done:
 		return k.seen, err

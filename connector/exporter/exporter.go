@@ -150,15 +150,16 @@ func (e *Exporter) writePending(n int) {
 	e.pending = e.pending[:rest]
 }
 
-// Flush sends what waits for its batch to fill and waits until everything
+// Drain sends what waits for its batch to fill and waits until everything
 // accepted so far is acknowledged, or ctx ends.
-func (e *Exporter) Flush(ctx context.Context) error {
-	e.Hurry()
+func (e *Exporter) Drain(ctx context.Context) error {
+	e.Flush()
 	return e.flying.wait(ctx)
 }
 
-// Hurry sends what waits for its batch to fill.
-func (e *Exporter) Hurry() {
+// Flush sends what waits for its batch to fill, and returns before that is
+// delivered.
+func (e *Exporter) Flush() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.writePending(len(e.pending))
@@ -174,7 +175,7 @@ func (e *Exporter) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
-	_ = e.Flush(ctx) // what is not delivered in time is reported by its acks
+	_ = e.Drain(ctx) // what is not delivered in time is reported by its acks
 	e.stop()
 	err := e.sink.Close(ctx)
 	if e.cfg.DeadLetter != nil {

@@ -32,7 +32,7 @@ func TestBatchesFillAndLinger(t *testing.T) {
 			t.Errorf("before the linger ends the sink has %s, want [10 10]", got)
 		}
 		start := time.Now()
-		if err := e.Flush(t.Context()); err != nil {
+		if err := e.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		_ = e.Publish(t.Context(), messages(&a, 25, 1, 1))

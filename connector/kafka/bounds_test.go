@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/intake"
 )
 
 // A bounded source ends where the topic ended when it began, and a run after it
@@ -31,7 +32,7 @@ func TestBoundedReadsToTheEndAndNoFurther(t *testing.T) {
 			m.Finish(connector.Result{Outcome: connector.Acknowledged})
 		}}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		err := source.Run(ctx, out)
+		err := intake.Run(ctx, intake.Config{Source: source, Out: out})
 		if err != nil || ctx.Err() != nil || out.count() != want {
 			t.Errorf("%d records, wanted %d: %v, %v", out.count(), want, err, ctx.Err())
 		}
@@ -61,8 +62,9 @@ func TestBoundedReportsTheLastFailure(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	err = cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"},
-		Initial: OffsetEarliest, BatchSize: 10, Linger: time.Millisecond, Bounded: true}).Run(ctx, out)
+	source := cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"},
+		Initial: OffsetEarliest, BatchSize: 10, Linger: time.Millisecond, Bounded: true})
+	err = intake.Run(ctx, intake.Config{Source: source, Out: out, Flush: func() {}})
 	if err == nil || ctx.Err() != nil {
 		t.Errorf("%d records: %v, %v", out.count(), err, ctx.Err())
 	}
@@ -100,8 +102,9 @@ func TestBoundedEndsBehindATransaction(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	err = cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"}, Initial: OffsetEarliest,
-		BatchSize: 4, Linger: 10 * time.Millisecond, Bounded: true}).Run(ctx, out)
+	source := cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"}, Initial: OffsetEarliest,
+		BatchSize: 4, Linger: 10 * time.Millisecond, Bounded: true})
+	err = intake.Run(ctx, intake.Config{Source: source, Out: out, Flush: func() {}})
 	if err != nil || ctx.Err() != nil || out.count() != 2 {
 		t.Errorf("%d records, wanted the 2 committed ones: %v, %v", out.count(), err, ctx.Err())
 	}

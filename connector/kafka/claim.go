@@ -131,7 +131,7 @@ func (c *claimReader) publish(batch []*connector.Message) error {
 	c.pending.Add(int64(n))
 	c.h.unacked.Add(n)
 	c.h.publish.Lock()
-	err := c.h.out.Publish(c.session.Context(), batch)
+	err := c.h.out.Publish(c.session.Context(), connector.Batch{Messages: batch})
 	c.h.publish.Unlock()
 	if err != nil {
 		c.pending.Add(-int64(n))
@@ -143,7 +143,7 @@ func (c *claimReader) publish(batch []*connector.Message) error {
 // settle takes the fate of one record. A failed one stays a gap that no commit
 // passes, and ends the claim.
 func (c *claimReader) settle(ticket int64, r connector.Result) {
-	if r.Outcome == connector.Failed {
+	if r.Outcome.Lost() {
 		c.failOnce.Do(func() {
 			c.h.fail(connector.Errorf(connector.KindOf(r.Err), "delivering a record of %s, partition %d: %w", c.claim.Topic(), c.claim.Partition(), r.Err))
 			close(c.failed)

@@ -30,9 +30,6 @@ type GroupConfig struct {
 	// goes on until its context ends.
 	Bounded bool
 	Log     *slog.Logger
-	// Ended is called when nothing more will be published, before Run waits for
-	// the acknowledgements; nil when nobody asks.
-	Ended func()
 }
 
 // Limits of a group source.
@@ -63,7 +60,7 @@ type groupSource struct {
 }
 
 // Run implements connector.Source.
-func (g *groupSource) Run(ctx context.Context, out connector.Publisher) error {
+func (g *groupSource) Run(ctx context.Context, _ connector.Start, out connector.Output) error {
 	client, err := g.open(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -87,9 +84,7 @@ func (g *groupSource) Run(ctx context.Context, out connector.Publisher) error {
 	}
 	err = g.sessions(ctx, group, h)
 	closeErr := group.Close()
-	if g.cfg.Ended != nil {
-		g.cfg.Ended()
-	}
+	out.Flush()
 	h.unacked.Wait() // what was published is acknowledged before Run returns
 	if failed := h.takeFailure(); err == nil && told.Err() == nil {
 		err = failed // of the last records of a bounded run, or nil
@@ -167,7 +162,7 @@ func (g *groupSource) sessions(ctx context.Context, group sarama.ConsumerGroup, 
 type groupHandler struct {
 	cfg *GroupConfig
 	run context.Context // of Run: its end stops reading, not the wait for acks
-	out connector.Publisher
+	out connector.Output
 
 	bounds   *bounds    // nil: Run goes on until it is told to stop
 	publish  sync.Mutex // one Publish at a time, as from any other source

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/intake"
 )
 
 // outside is an independent client to look at the broker with.
@@ -90,7 +91,7 @@ func run(t *testing.T, s connector.Source, out connector.Publisher) (stop func()
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, out) }()
+	go func() { done <- intake.Run(ctx, intake.Config{Source: s, Out: out}) }()
 	var once sync.Once
 	var err error
 	stop = func() error {
@@ -113,7 +114,7 @@ func TestGroupReadsAndCommitsWhatIsAcknowledged(t *testing.T) {
 	peer := outside(t, k)
 	fill(t, peer, "orders", 3, 50)
 	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
-	out := &collector{fate: func(_ int, m *connector.Message) { m.Finish(connector.Result{}) }}
+	out := &collector{fate: func(_ int, m *connector.Message) { m.Finish(connector.Result{Outcome: connector.Acknowledged}) }}
 	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 7, Linger: 10 * time.Millisecond}), out)
 	until(t, "150 records", func() bool { return out.count() == 150 })
 	if err := stop(); err != nil {
@@ -145,12 +146,12 @@ func TestGroupNeverCommitsPastAGap(t *testing.T) {
 			held <- m // acknowledged last of all
 			return
 		}
-		m.Finish(connector.Result{})
+		m.Finish(connector.Result{Outcome: connector.Acknowledged})
 	}}
 	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 4, Linger: time.Millisecond}), out)
 	until(t, "20 records", func() bool { return out.count() == 20 })
 	until(t, "a commit up to the gap", func() bool { return committed(t, peer, "g", "orders")[0] == 5 })
-	(<-held).Finish(connector.Result{})
+	(<-held).Finish(connector.Result{Outcome: connector.Acknowledged})
 	until(t, "a commit over the closed gap", func() bool { return committed(t, peer, "g", "orders")[0] == 20 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
@@ -173,7 +174,7 @@ func TestGroupReadsAFailedRecordAgain(t *testing.T) {
 				return
 			}
 		}
-		m.Finish(connector.Result{})
+		m.Finish(connector.Result{Outcome: connector.Acknowledged})
 	}}
 	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 100, Linger: 10 * time.Millisecond}), out)
 	until(t, "the record again", func() bool { mu.Lock(); defer mu.Unlock(); return fives >= 2 })
@@ -193,7 +194,7 @@ func TestGroupRunWaitsForAcknowledgements(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 3, Linger: time.Second}).Run(ctx, out)
+		done <- intake.Run(ctx, intake.Config{Source: c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 3, Linger: time.Second}), Out: out})
 	}()
 	until(t, "3 records", func() bool { return out.count() == 3 })
 	cancel()
@@ -203,7 +204,7 @@ func TestGroupRunWaitsForAcknowledgements(t *testing.T) {
 	case <-time.After(300 * time.Millisecond):
 	}
 	for range 3 {
-		(<-held).Finish(connector.Result{})
+		(<-held).Finish(connector.Result{Outcome: connector.Acknowledged})
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -217,7 +218,7 @@ func TestGroupNamesWhatIsWrong(t *testing.T) {
 	k := broker(t, kfake.SeedTopics(1, "orders"))
 	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
 	start := time.Now()
-	err := c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"no-such-topic"}}).Run(t.Context(), &collector{})
+	err := intake.Run(t.Context(), intake.Config{Source: c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"no-such-topic"}}), Out: &collector{}})
 	if connector.KindOf(err) != connector.NotFound || time.Since(start) > 5*time.Second {
 		t.Fatalf("an unknown topic: %v after %s", err, time.Since(start))
 	}

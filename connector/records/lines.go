@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec"
+	"github.com/headrace/headrace/connector/slab"
 )
 
 // jsonLines and textLines are the formats whose records are lines. A blank
@@ -31,7 +32,7 @@ func (*jsonLines) copies() bool                             { return false }
 func (*jsonLines) overhead() int { return 0 }
 func (*jsonLines) ready() bool   { return true }
 
-func (f *jsonLines) decode(record []byte, m *connector.Message, _ *batch) (bool, error) {
+func (f *jsonLines) decode(record []byte, m *connector.Message, _ *slab.Slab) (bool, error) {
 	if record = withoutLineEnd(record); len(record) == 0 || len(bytes.TrimSpace(record)) == 0 {
 		return false, nil
 	}
@@ -45,7 +46,7 @@ func (textLines) copies() bool                             { return false }
 func (textLines) overhead() int { return 0 }
 func (textLines) ready() bool   { return true }
 
-func (textLines) decode(record []byte, m *connector.Message, _ *batch) (bool, error) {
+func (textLines) decode(record []byte, m *connector.Message, _ *slab.Slab) (bool, error) {
 	m.Value = withoutLineEnd(record)
 	return len(m.Value) > 0, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/slab"
 )
 
 // oversize handles a record over the limit whose end was not read yet. Where a
@@ -19,13 +20,14 @@ func (s *splitter) oversize() error {
 	if !s.format.ready() {
 		return s.useless(s.pos.Line+1, s.tooLong())
 	}
-	b := s.tracker.batch(1)
-	b.block = append(b.block[:0], s.buf[:min(len(s.buf), badBytes)]...)
-	s.reject(b.add(s.pos.Line+1), b.block, s.tooLong())
+	b := s.slabs.Get(1)
+	b.Block = append(b.Block[:0], s.buf[:min(len(s.buf), badBytes)]...)
+	s.reject(b.Add(s.pos.Line+1), b.Block, s.tooLong())
+	b.Mark(slab.Mark{s.pos.Offset, s.pos.Line})
 	s.skipping, s.skipped = true, int64(len(s.buf))
 	s.buf = nil
 	s.newBlock(nil)
-	return s.tracker.publish(s.out, b, s.pos) // a restart comes back to its beginning
+	return s.hand(b, s.pos) // a restart comes back to its beginning
 }
 
 // useless is the error of a stream that cannot be read on because of a record.
@@ -38,23 +40,23 @@ func (s *splitter) tooLong() error {
 }
 
 // skip drops the rest of a record over the limit; false until it has ended.
-func (s *splitter) skip(final bool) bool {
+func (s *splitter) skip(final bool) (ended bool, err error) {
 	i := bytes.IndexByte(s.buf, '\n')
 	if i < 0 && !final {
 		s.skipped += int64(len(s.buf))
 		s.buf = nil
-		return false
+		return false, nil
 	}
 	n := i + 1
 	if i < 0 {
 		n = len(s.buf)
 	}
 	s.pos.Offset += s.skipped
-	s.advance(s.buf[:n], 1)
+	s.pos = s.pos.pass(s.buf[:n], 1)
 	s.skipping, s.skipped = false, 0
 	s.buf = s.buf[n:]
-	if len(s.buf) == 0 { // nothing follows that would carry the position
-		s.tracker.mark.Done(s.tracker.mark.Begin(s.pos))
+	if place := s.stream.Place; place != nil && len(s.buf) == 0 { // nothing follows that would carry the position
+		err = s.out.Publish(s.ctx, connector.Batch{After: place(s.pos)})
 	}
-	return true
+	return true, err
 }

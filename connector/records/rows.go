@@ -9,6 +9,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/codec"
+	"github.com/headrace/headrace/connector/slab"
 )
 
 // rows is CSV as RFC 4180 has it, with what is common beside: any delimiter,
@@ -140,7 +141,7 @@ func closingQuote(data []byte, at int, delimiter []byte, final bool) (int, error
 	}
 }
 
-func (r *rows) decode(record []byte, m *connector.Message, b *batch) (keep bool, err error) {
+func (r *rows) decode(record []byte, m *connector.Message, b *slab.Slab) (keep bool, err error) {
 	if record = withoutLineEnd(record); len(record) == 0 {
 		return false, nil
 	}
@@ -151,11 +152,11 @@ func (r *rows) decode(record []byte, m *connector.Message, b *batch) (keep bool,
 		}
 		return false, nil
 	}
-	from := len(b.block)
-	if b.block, err = r.row.Append(b.block, r.fields); err != nil {
+	from := len(b.Block)
+	if b.Block, err = r.row.Append(b.Block, r.fields); err != nil {
 		return true, err
 	}
-	m.Value = b.block[from:len(b.block):len(b.block)]
+	m.Value = b.Block[from:len(b.Block):len(b.Block)]
 	return true, nil
 }
 

@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/intake"
 )
 
 // late acknowledges a batch only when some more have come, newest first, so
@@ -51,7 +54,7 @@ func (l *late) ack() {
 	}
 	for i := len(l.batches) - 1; i >= 0; i-- {
 		for _, m := range l.batches[i] {
-			m.Finish(connector.Result{})
+			m.Finish(connector.Result{Outcome: connector.Acknowledged})
 		}
 	}
 	l.batches = nil
@@ -59,17 +62,48 @@ func (l *late) ack() {
 
 func split(t testing.TB, cfg Config, src io.Reader, start Position, header []string) (got []record, columns []string, end Position) {
 	t.Helper()
-	tracker := NewTracker(t.Context())
 	out := &late{hold: 3}
-	err := cfg.Publish(tracker, Stream{Name: "in", Src: src, Fill: true, Start: start, Header: header,
-		Named: func(c []string) { columns = c }}, out)
-	out.ack()
-	if werr := tracker.Wait(); err != nil || werr != nil {
-		t.Fatal(err, werr)
+	flushed := connector.PublisherFunc(out.Publish)
+	end, err := runFlushed(t.Context(), cfg, Stream{Name: "in", Src: src, Fill: true, Start: start, Header: header,
+		Named: func(c []string) { columns = c }}, flushed, out.ack)
+	if err != nil {
+		t.Fatal(err)
 	}
-	end, _ = tracker.Position()
 	return out.got, columns, end
 }
+
+// run publishes a stream as a source does, and returns where it ended.
+func run(ctx context.Context, cfg Config, stream Stream, out connector.Publisher) (Position, error) {
+	return runFlushed(ctx, cfg, stream, out, nil)
+}
+
+// runFlushed is run with something that is called when the stream has ended.
+func runFlushed(ctx context.Context, cfg Config, stream Stream, out connector.Publisher, flush func()) (end Position, err error) {
+	stream.Place = func(p Position) connector.Position {
+		text, err := json.Marshal(p)
+		if err != nil {
+			panic(err)
+		}
+		return connector.Position{Part: "in", At: text}
+	}
+	source := kept{connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
+		return cfg.Publish(ctx, stream, out)
+	})}
+	var left connectortest.Positions
+	err = intake.Run(ctx, intake.Config{Source: source, Out: out, Flush: flush, Positions: &left})
+	byPart, _ := left.Positions()
+	if text := byPart["in"]; text != nil {
+		if err := json.Unmarshal(text, &end); err != nil {
+			panic(err)
+		}
+	}
+	return end, err
+}
+
+// kept is a source whose positions stay.
+type kept struct{ connector.SourceFunc }
+
+func (kept) Incremental() bool { return true }
 
 func configOf(format string, limit int) Config {
 	cfg := DefaultConfig()
@@ -139,24 +173,28 @@ func TestEveryPlaceIsAPlaceToGoOn(t *testing.T) {
 		t.Run(tc.format, func(t *testing.T) {
 			cfg := configOf(tc.format, 1<<20)
 			all, header, _ := split(t, cfg, strings.NewReader(tc.text), Position{}, nil)
-			tracker := NewTracker(t.Context())
 			var places []Position
 			var counts []int
 			n := 0
-			out := connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
-				n += len(batch)
-				for _, m := range batch {
-					m.Finish(connector.Result{})
+			out := outFunc(func(_ context.Context, b connector.Batch) error {
+				n += len(b.Messages)
+				var p Position
+				if err := json.Unmarshal(b.After.At, &p); err != nil {
+					t.Fatal(err)
 				}
-				if p, ok := tracker.Position(); ok && (len(places) == 0 || places[len(places)-1] != p) {
+				if len(places) == 0 || places[len(places)-1] != p {
 					places, counts = append(places, p), append(counts, n)
+				}
+				if b.Release != nil {
+					b.Release()
 				}
 				return nil
 			})
-			if err := cfg.Publish(tracker, Stream{Name: "in", Src: strings.NewReader(tc.text), Fill: true}, out); err != nil {
-				t.Fatal(err)
-			}
-			if err := tracker.Wait(); err != nil {
+			stream := Stream{Name: "in", Src: strings.NewReader(tc.text), Fill: true, Place: func(p Position) connector.Position {
+				at, _ := json.Marshal(p)
+				return connector.Position{At: at}
+			}}
+			if err := cfg.Publish(t.Context(), stream, out); err != nil {
 				t.Fatal(err)
 			}
 			if len(places) < 3 {
@@ -164,7 +202,7 @@ func TestEveryPlaceIsAPlaceToGoOn(t *testing.T) {
 			}
 			for i := 0; i < len(places); i += 1 + len(places)/8 {
 				p := places[i]
-				if p.Tail != Checksum([]byte(tc.text[p.Offset-int64(p.TailBytes):p.Offset])) || p.TailBytes == 0 {
+				if p.TailEnd != p.Offset || p.Tail != Checksum([]byte(tc.text[p.Offset-int64(p.TailBytes):p.Offset])) || p.TailBytes == 0 {
 					t.Errorf("place %+v: the checksum is not that of the bytes before it", p)
 				}
 				rest, _, _ := split(t, cfg, strings.NewReader(tc.text[p.Offset:]), p, header)
@@ -182,19 +220,105 @@ func TestEveryPlaceIsAPlaceToGoOn(t *testing.T) {
 	}
 }
 
+type outFunc func(context.Context, connector.Batch) error
+
+func (f outFunc) Publish(ctx context.Context, b connector.Batch) error { return f(ctx, b) }
+func (outFunc) Flush()                                                 {}
+
+// TestBehindEveryRecord asks for the place behind each record of a batch, and
+// goes on there.
+func TestBehindEveryRecord(t *testing.T) {
+	for _, tc := range []struct{ format, text string }{
+		{NDJSON, "1\n\n2\r\n3\n\n\n4"}, {Text, "\xef\xbb\xbfa\nb\n\nc\n"}, {CSV, "n,s\n1,\"a\nb\"\n\n2,c\n3,d\n"},
+	} {
+		cfg := configOf(tc.format, 100)
+		all, header, _ := split(t, cfg, strings.NewReader(tc.text), Position{}, nil)
+		n := 0
+		stream := Stream{Name: "in", Src: strings.NewReader(tc.text), Fill: true, Place: func(p Position) connector.Position {
+			at, _ := json.Marshal(p)
+			return connector.Position{At: at}
+		}}
+		err := cfg.Publish(t.Context(), stream, outFunc(func(_ context.Context, b connector.Batch) error {
+			for i := range b.Messages {
+				var p Position
+				if err := json.Unmarshal(b.Behind(i).At, &p); err != nil {
+					t.Fatal(err)
+				}
+				n++
+				rest, _, _ := split(t, cfg, strings.NewReader(tc.text[p.Offset:]), p, header)
+				if diff := cmp.Diff(all[n:], rest, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("%s behind record %d, %+v: %s", tc.format, n, p, diff)
+				}
+			}
+			return nil
+		}))
+		if err != nil || n != len(all) {
+			t.Errorf("%d of %d records, %v", n, len(all), err)
+		}
+	}
+}
+
+// TestAReaderGoesOn feeds a stream in pieces: what has no line end waits.
+func TestAReaderGoesOn(t *testing.T) {
+	var src growing
+	var got []string
+	out := outFunc(func(_ context.Context, b connector.Batch) error {
+		for _, m := range b.Messages {
+			got = append(got, string(m.Value))
+		}
+		return nil
+	})
+	cfg := configOf(CSV, 100)
+	r, err := cfg.Reader(Stream{Name: "in", Src: &src, Fill: true, GoesOn: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		add  string
+		want string
+	}{
+		{"id,amo", ""}, {"unt\n1,5", ""}, {"\n2,25", `{"id":"1","amount":"5"}`}, {"", ""}, {"000\n3,1\n", `{"id":"2","amount":"25000"} {"id":"3","amount":"1"}`},
+	} {
+		got = nil
+		src.text += step.add
+		if err := r.Read(t.Context(), out); err != nil || strings.Join(got, " ") != step.want {
+			t.Errorf("after %q: %q, %v; want %q", step.add, got, err, step.want)
+		}
+		r.Rest()
+	}
+	src.text += "4,7"
+	got = nil
+	if err := r.Read(t.Context(), out); err != nil || len(got) > 0 || r.Waiting() != 3 {
+		t.Errorf("%q, %d bytes wait, %v", got, r.Waiting(), err)
+	}
+	if err := r.Finish(t.Context(), out); err != nil || strings.Join(got, " ") != `{"id":"4","amount":"7"}` {
+		t.Errorf("the last record: %q, %v", got, err)
+	}
+}
+
+// growing is a file to which more is added.
+type growing struct {
+	text string
+	at   int
+}
+
+func (g *growing) Read(p []byte) (int, error) {
+	n := copy(p, g.text[g.at:])
+	g.at += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
 func TestABrokenStreamDeliversWhatIsWhole(t *testing.T) {
 	broken := errors.New("broken cable")
 	var out late
-	tracker := NewTracker(t.Context())
 	src := io.MultiReader(strings.NewReader("one\ntwo\nthr"), iotest.ErrReader(broken))
 	cfg := configOf(Text, 100)
-	err := cfg.Publish(tracker, Stream{Name: "in", Src: src, Fill: true}, &out)
-	out.ack()
+	_, err := runFlushed(t.Context(), cfg, Stream{Name: "in", Src: src, Fill: true}, &out, out.ack)
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "in:3: read behind byte 11") {
 		t.Errorf("error %v", err)
-	}
-	if err := tracker.Wait(); err != nil {
-		t.Error(err)
 	}
 	if diff := cmp.Diff([]record{{"one", 1, false}, {"two", 2, false}}, out.got); diff != "" {
 		t.Error(diff)
@@ -214,80 +338,25 @@ func TestSmallReadsHoldLittle(t *testing.T) {
 	}()
 	var out late
 	out.hold = n + 1
-	tracker := NewTracker(t.Context())
 	cfg := configOf(NDJSON, 1<<20)
 	var before, after runtime.MemStats
+	var batches int
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	if err := cfg.Publish(tracker, Stream{Name: "in", Src: r}, &out); err != nil {
+	_, err := runFlushed(t.Context(), cfg, Stream{Name: "in", Src: r}, &out, func() {
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		batches = len(out.batches)
+		out.ack()
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	if len(out.batches) != n {
-		t.Errorf("%d batches of %d writes: lines waited for others", len(out.batches), n)
+	if batches != n {
+		t.Errorf("%d batches of %d writes: lines waited for others", batches, n)
 	}
 	if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > 8<<20 {
 		t.Errorf("%d lines in flight hold %d bytes", n, held)
-	}
-	out.ack()
-	if err := tracker.Wait(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestUnacknowledgedBlocksAreBounded reads without end into a publisher that
-// takes everything and acknowledges nothing.
-func TestUnacknowledgedBlocksAreBounded(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	tracker := NewTracker(ctx)
-	line := []byte(strings.Repeat("x", 1000) + "\n")
-	taken, idle := 0, make(chan struct{}, 1)
-	var held [][]*connector.Message
-	out := connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
-		held = append(held, copied(batch))
-		for _, m := range batch {
-			taken += len(m.Value)
-		}
-		return nil
-	})
-	src := readerFunc(func(p []byte) (int, error) {
-		if tracker.room.TryAcquire(1 << 20) {
-			tracker.room.Release(1 << 20)
-		} else {
-			select {
-			case idle <- struct{}{}:
-			default:
-			}
-		}
-		n := 0
-		for n+len(line) <= len(p) {
-			n += copy(p[n:], line)
-		}
-		if n == 0 {
-			n = copy(p, "\n")
-		}
-		return n, nil
-	})
-	done := make(chan error, 1)
-	cfg := configOf(Text, 1<<20)
-	go func() { done <- cfg.Publish(tracker, Stream{Name: "in", Src: src, Fill: true}, out) }()
-	<-idle
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if taken > inFlightBytes || taken < inFlightBytes/2 {
-		t.Errorf("%d bytes were given out, the bound is %d", taken, inFlightBytes)
-	}
-	for _, b := range held {
-		for _, m := range b {
-			m.Finish(connector.Result{Outcome: connector.Failed, Err: context.Canceled})
-		}
-	}
-	if err := tracker.Wait(); err != nil {
-		t.Errorf("records that failed because the run was stopped: %v", err)
 	}
 }
 
@@ -322,7 +391,7 @@ func BenchmarkSplit(b *testing.B) {
 	header := "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour\n"
 	out := connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 		for _, m := range batch {
-			m.Finish(connector.Result{})
+			m.Finish(connector.Result{Outcome: connector.Acknowledged})
 		}
 		return nil
 	})
@@ -335,11 +404,7 @@ func BenchmarkSplit(b *testing.B) {
 			b.SetBytes(int64(len(bc.text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				tracker := NewTracker(b.Context())
-				if err := cfg.Publish(tracker, Stream{Name: "in", Src: strings.NewReader(bc.text), Fill: true}, out); err != nil {
-					b.Fatal(err)
-				}
-				if err := tracker.Wait(); err != nil {
+				if _, err := run(b.Context(), cfg, Stream{Name: "in", Src: strings.NewReader(bc.text), Fill: true}, out); err != nil {
 					b.Fatal(err)
 				}
 			}

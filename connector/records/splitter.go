@@ -2,12 +2,13 @@ package records
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/slab"
 )
 
 // The sizes of what is read and published at a time.
@@ -23,11 +24,6 @@ const (
 // byteOrderMark may stand at the beginning of a text.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Checksum is what Position.Tail holds of the bytes before the place.
-func Checksum(tail []byte) uint32 { return crc32.Checksum(tail, castagnoli) }
-
 // format tells records apart and makes messages of them.
 type format interface {
 	// cut returns the length of the first record of data with its line end. It
@@ -37,7 +33,7 @@ type format interface {
 	cut(data []byte, final bool) (n int, err error)
 	// decode makes a message of a whole record. keep is false when it is none:
 	// a blank line, a header. The error, if any, is the record's.
-	decode(record []byte, m *connector.Message, b *batch) (keep bool, err error)
+	decode(record []byte, m *connector.Message, b *slab.Slab) (keep bool, err error)
 	// lines is how many lines a record has.
 	lines(record []byte) int64
 	// copies reports that decode leaves nothing that points into the record.
@@ -50,11 +46,12 @@ type format interface {
 
 // splitter cuts one stream into batches.
 type splitter struct {
-	cfg     *Config
-	stream  Stream
-	format  format
-	tracker *Tracker
-	out     connector.Publisher
+	cfg    *Config
+	ctx    context.Context // of the run
+	stream Stream
+	format format
+	slabs  slab.Pool
+	out    connector.Output
 
 	base     []byte   // the block that buf is a part of
 	buf      []byte   // read and not published
@@ -71,12 +68,15 @@ type cut struct {
 	err error
 }
 
-// run reads the stream to its end.
+// run reads the stream to its end. A stream that goes on has no last record: what
+// follows the last line end stays where it is.
 func (s *splitter) run() error {
-	s.newBlock(nil)
-	for s.tracker.ctx.Err() == nil {
+	if s.base == nil {
+		s.newBlock(nil)
+	}
+	for s.ctx.Err() == nil {
 		rerr := s.read()
-		if err := s.drain(rerr == io.EOF); err != nil {
+		if err := s.drain(rerr == io.EOF && !s.stream.GoesOn); err != nil {
 			return err
 		}
 		if rerr == io.EOF {
@@ -127,9 +127,12 @@ func (s *splitter) newBlock(spare []byte) {
 
 // drain publishes the whole records in buf, and all of it when it is final.
 func (s *splitter) drain(final bool) error {
-	for len(s.buf) > 0 && s.tracker.ctx.Err() == nil {
-		if s.skipping && !s.skip(final) {
-			return nil
+	for len(s.buf) > 0 && s.ctx.Err() == nil {
+		if s.skipping {
+			if ended, err := s.skip(final); !ended || err != nil {
+				return err
+			}
+			continue
 		}
 		if !final && len(s.buf) <= s.limit()+2 && bytes.IndexByte(s.buf[s.scanned:], '\n') < 0 {
 			s.scanned = len(s.buf)
@@ -181,45 +184,53 @@ func (s *splitter) mark() int {
 // limit is the size of the largest record, without its line end.
 func (s *splitter) limit() int { return int(s.cfg.MaxRecordBytes) }
 
-// advance moves the position over read, which ends with a record.
-func (s *splitter) advance(read []byte, lines int64) {
-	tail := read[max(0, len(read)-tailBytes):]
-	s.pos.Offset += int64(len(read))
-	s.pos.Line += lines
-	s.pos.Tail, s.pos.TailBytes = Checksum(tail), len(tail)
-}
-
 // publish makes a batch of s.cuts. The batch takes over the block that was
 // read, unless it is small or its messages do not point into it.
 func (s *splitter) publish() error {
 	total := s.cuts[len(s.cuts)-1].end
-	b := s.tracker.batch(len(s.cuts))
+	b := s.slabs.Get(len(s.cuts))
 	text := s.buf[:total:total]
 	s.buf = s.buf[total:]
 	switch {
 	case s.format.copies():
-		b.block = b.block[:0]
+		b.Block = b.Block[:0]
 	case total < smallBatch:
-		if cap(b.block) > 2*smallBatch {
-			b.block = nil
+		if cap(b.Block) > 2*smallBatch {
+			b.Block = nil
 		}
-		b.block = append(b.block[:0], text...)
-		text = b.block
+		b.Block = append(b.Block[:0], text...)
+		text = b.Block
 	default:
-		spare := b.block
-		b.block = s.base
+		spare := b.Block
+		b.Block = s.base
 		s.newBlock(spare)
 	}
 	lines, err := s.decode(b, text)
 	if err != nil {
 		return err
 	}
-	s.advance(text, lines)
-	return s.tracker.publish(s.out, b, s.pos)
+	from := s.pos
+	s.pos = from.pass(text, lines)
+	return s.hand(b, from)
+}
+
+// hand publishes a batch that begins at from and ends at s.pos.
+func (s *splitter) hand(b *slab.Slab, from Position) error {
+	batch := b.Batch()
+	if place := s.stream.Place; place != nil {
+		batch.After = place(s.pos)
+		batch.Behind = func(i int) connector.Position {
+			m := b.Behind(i)
+			at := from // with its tail: the bytes behind it may be gone
+			at.Offset, at.Line = m[0], m[1]
+			return place(at)
+		}
+	}
+	return s.out.Publish(s.ctx, batch)
 }
 
 // decode makes the messages of a batch and counts its lines.
-func (s *splitter) decode(b *batch, text []byte) (lines int64, err error) {
+func (s *splitter) decode(b *slab.Slab, text []byte) (lines int64, err error) {
 	from := 0
 	if s.pos.Offset == 0 && bytes.HasPrefix(text, byteOrderMark) {
 		from = len(byteOrderMark)
@@ -229,7 +240,7 @@ func (s *splitter) decode(b *batch, text []byte) (lines int64, err error) {
 		from = c.end
 		line := s.pos.Line + lines + 1
 		lines += s.format.lines(record)
-		m := b.add(line)
+		m := b.Add(line)
 		keep, err := true, c.err
 		ready := s.format.ready()
 		if err == nil && len(withoutLineEnd(record)) > s.limit() {
@@ -242,22 +253,24 @@ func (s *splitter) decode(b *batch, text []byte) (lines int64, err error) {
 		case err != nil && !ready:
 			return 0, s.useless(line, err)
 		case err != nil:
-			s.reject(m, b.keep(record, s.format.copies()), err)
+			s.reject(m, keepBytes(b, record, s.format.copies()), err)
 		case !keep:
-			b.slab = b.slab[:len(b.slab)-1]
+			b.Drop()
+			continue
 		}
+		b.Mark(slab.Mark{s.pos.Offset + int64(c.end), s.pos.Line + lines})
 	}
 	return lines, nil
 }
 
-// keep returns bytes of the batch that hold the record.
-func (b *batch) keep(record []byte, copies bool) []byte {
+// keepBytes returns bytes of the batch that hold the record.
+func keepBytes(b *slab.Slab, record []byte, copies bool) []byte {
 	if !copies {
 		return record
 	}
-	from := len(b.block)
-	b.block = append(b.block, record[:min(len(record), badBytes)]...)
-	return b.block[from:len(b.block):len(b.block)]
+	from := len(b.Block)
+	b.Block = append(b.Block, record[:min(len(record), badBytes)]...)
+	return b.Block[from:len(b.Block):len(b.Block)]
 }
 
 // reject makes m a record that could not be decoded.

@@ -14,9 +14,13 @@ type Stream struct {
 	// Fill says that Src never waits for somebody to write, so that blocks are
 	// read full. Without it what comes is published at once.
 	Fill bool
-	// Start is where Src begins: its Input goes into every Position; Offset
-	// and Line are those of the first byte.
+	// GoesOn says that more may be added behind the end of Src: a record without
+	// a line end is not whole yet.
+	GoesOn bool
+	// Start is where Src begins: Offset and Line are those of the first byte.
 	Start Position
+	// Place makes what is published of a position; nil: the stream has none.
+	Place func(Position) connector.Position
 	// Header is the header row, for a CSV stream that starts behind it.
 	Header []string
 	// Named is told the columns of a CSV stream before its first row is
@@ -30,18 +34,59 @@ type Stream struct {
 // nil at the end of the stream, and what is wrong with the stream otherwise;
 // what was read before is published then, except for the record that was cut
 // off. Records that are wrong are published with Message.Err set, which names
-// the stream and the line. When the Tracker's Context ends it returns early
-// without an error.
-func (c *Config) Publish(t *Tracker, s Stream, out connector.Publisher) error {
+// the stream and the line. When ctx ends it returns early without an error.
+func (c *Config) Publish(ctx context.Context, s Stream, out connector.Output) error {
+	r, err := c.Reader(s)
+	if err != nil {
+		return err
+	}
+	return r.Read(ctx, out)
+}
+
+// Reader reads one stream, which may grow.
+type Reader struct{ s *splitter }
+
+// Reader returns a Reader of s.
+func (c *Config) Reader(s Stream) (*Reader, error) {
 	f, err := c.formatOf(s)
 	if err != nil {
-		return connector.Errorf(connector.Invalid, "%s: %w", s.Name, err)
+		return nil, connector.Errorf(connector.Invalid, "%s: %w", s.Name, err)
 	}
-	err = (&splitter{cfg: c, stream: s, format: f, tracker: t, out: out, pos: s.Start}).run()
-	if t.ctx.Err() != nil {
-		return nil // the tracker knows why
+	return &Reader{&splitter{cfg: c, stream: s, format: f, pos: s.Start}}, nil
+}
+
+// Read publishes what there is up to the end of the stream, as Publish does.
+// Called again, it goes on with what was added behind that.
+func (r *Reader) Read(ctx context.Context, out connector.Output) error {
+	r.s.ctx, r.s.out = ctx, out
+	err := r.s.run()
+	if ctx.Err() != nil {
+		return nil // whoever ended it knows why
 	}
 	return err
+}
+
+// Position is the place behind the last whole record that was published.
+func (r *Reader) Position() Position { return r.s.pos }
+
+// Waiting is the number of bytes behind Position that were read: the beginning
+// of a record whose end has not come.
+func (r *Reader) Waiting() int64 { return r.s.skipped + int64(len(r.s.buf)) }
+
+// Finish publishes what Waiting counts as a last record without a line end. The
+// Reader is at its end then.
+func (r *Reader) Finish(ctx context.Context, out connector.Output) error {
+	r.s.ctx, r.s.out = ctx, out
+	r.s.scanned = 0
+	return r.s.drain(true)
+}
+
+// Rest frees the block of a Reader that waits for nothing; the next Read takes
+// a new one.
+func (r *Reader) Rest() {
+	if len(r.s.buf) == 0 {
+		r.s.base, r.s.buf = nil, nil
+	}
 }
 
 func (c *Config) formatOf(s Stream) (format, error) {

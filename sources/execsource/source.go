@@ -6,7 +6,6 @@ package execsource
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -72,14 +71,13 @@ const stopWait = 5 * time.Second
 
 // New returns a Source over the command of cfg, which must be valid.
 func New(cfg Config, env plugin.Env) connector.Source {
-	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
+	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		return run(ctx, cfg, env, out)
 	})
 }
 
-func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Publisher) error {
-	t := records.NewTracker(ctx)
-	cmd := exec.CommandContext(t.Context(), cfg.Command[0], cfg.Command[1:]...)
+func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Output) error {
+	cmd := exec.CommandContext(ctx, cfg.Command[0], cfg.Command[1:]...)
 	cmd.Dir = env.Path(cfg.WorkingDir)
 	if cmd.Dir == "" {
 		cmd.Dir = env.Dir
@@ -92,18 +90,18 @@ func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Publishe
 	cmd.WaitDelay = stopWait
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return errors.Join(err, t.Wait())
+		return err
 	}
 	stderr := &lineLog{env: env}
 	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		if ctx.Err() != nil {
-			return t.Wait()
+			return nil
 		}
-		return errors.Join(connector.Errorf(connector.NotFound, "start %s: %w", cfg.Command[0], err), t.Wait())
+		return connector.Errorf(connector.NotFound, "start %s: %w", cfg.Command[0], err)
 	}
 	name := "the output of " + cfg.Command[0]
-	readErr := cfg.Publish(t, records.Stream{Name: name, Src: stdout}, out)
+	readErr := cfg.Publish(ctx, records.Stream{Name: name, Src: stdout}, out)
 	if readErr != nil {
 		// Nobody reads any more: a command that goes on printing would wait for
 		// ever.
@@ -112,10 +110,6 @@ func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Publishe
 	}
 	err = cmd.Wait()
 	stderr.flush()
-	env.End()
-	if err := t.Wait(); err != nil {
-		return err
-	}
 	if readErr != nil {
 		return readErr
 	}

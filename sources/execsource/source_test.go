@@ -17,6 +17,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/execsource"
 )
@@ -87,7 +88,7 @@ func collect(values *[]string, first func()) connector.Publisher {
 	return connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 		for _, m := range batch {
 			*values = append(*values, string(m.Value))
-			m.Finish(connector.Result{})
+			m.Finish(connector.Result{Outcome: connector.Acknowledged})
 		}
 		if first != nil {
 			first()
@@ -117,7 +118,7 @@ func TestConformance(t *testing.T) {
 func TestTheExitCodeDecides(t *testing.T) {
 	var log bytes.Buffer
 	var values []string
-	err := execsource.New(config("fail"), env(&log)).Run(t.Context(), collect(&values, nil))
+	err := intake.Run(t.Context(), intake.Config{Source: execsource.New(config("fail"), env(&log)), Out: collect(&values, nil)})
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(err.Error(), "its last words: connecting | no route to the database") {
 		t.Errorf("the run: %v", err)
@@ -141,7 +142,7 @@ func TestEnvironmentFolderAndArguments(t *testing.T) {
 	e.Dir = dir
 	cfg.Format = "text"
 	var values []string
-	if err := execsource.New(cfg, e).Run(t.Context(), collect(&values, nil)); err != nil {
+	if err := intake.Run(t.Context(), intake.Config{Source: execsource.New(cfg, e), Out: collect(&values, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	if len(values) != 3 || values[0] != `"hello"` || !strings.HasSuffix(values[1], `sub"`) || values[2] != `["a b" "$HOME" "*"]` {
@@ -152,7 +153,7 @@ func TestEnvironmentFolderAndArguments(t *testing.T) {
 func TestAWrongCommandIsNamed(t *testing.T) {
 	cfg := config("lines")
 	cfg.Command = []string{"no-such-program-here"}
-	err := execsource.New(cfg, env(new(bytes.Buffer))).Run(t.Context(), collect(new([]string), nil))
+	err := intake.Run(t.Context(), intake.Config{Source: execsource.New(cfg, env(new(bytes.Buffer))), Out: collect(new([]string), nil)})
 	if connector.KindOf(err) != connector.NotFound || !strings.Contains(err.Error(), "start no-such-program-here") {
 		t.Errorf("%v", err)
 	}
@@ -161,7 +162,7 @@ func TestAWrongCommandIsNamed(t *testing.T) {
 // TestStandardErrorIsBounded has a command that writes 15 MB of it.
 func TestStandardErrorIsBounded(t *testing.T) {
 	var log bytes.Buffer
-	err := execsource.New(config("chatter"), env(&log)).Run(t.Context(), collect(new([]string), nil))
+	err := intake.Run(t.Context(), intake.Config{Source: execsource.New(config("chatter"), env(&log)), Out: collect(new([]string), nil)})
 	if err == nil || len(err.Error()) > 12_000 || !strings.Contains(err.Error(), "4999 e") {
 		t.Errorf("an error of %d bytes", len(fmt.Sprint(err)))
 	}
@@ -179,7 +180,7 @@ func TestAStopEndsTheCommandAndItsChildren(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			var values []string
-			if err := execsource.New(config(what), env(new(bytes.Buffer))).Run(ctx, collect(&values, cancel)); err != nil {
+			if err := intake.Run(ctx, intake.Config{Source: execsource.New(config(what), env(new(bytes.Buffer))), Out: collect(&values, cancel)}); err != nil {
 				t.Errorf("a stopped run: %v", err)
 			}
 			if d := time.Since(start); d > 20*time.Second || len(values) != 1 {

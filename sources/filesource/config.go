@@ -15,13 +15,22 @@ import (
 
 // Config are the keys of a file block.
 type Config struct {
-	Path           string `mapstructure:"path" required:"true" doc:"file, or a pattern such as data/*.ndjson.gz"`
+	Path           string `mapstructure:"path" required:"true" doc:"file, or a pattern such as data/*.ndjson.gz; ** stands for folders at any depth, {a,b} for one of them"`
+	Take           string `mapstructure:"take" enum:"all,new" doc:"all reads each file from its start in each run; new reads files not taken yet and what was added to the others; default all for runs that end. A stream follows the files"`
 	Compression    string `mapstructure:"compression" enum:"auto,none,gzip,zstd" doc:"auto goes by the end of the name: .gz, .zst"`
 	records.Config `mapstructure:",squash"`
 }
 
+// What a run takes of files that an earlier one has read.
+const (
+	TakeAll = "all"
+	TakeNew = "new"
+)
+
 // DefaultConfig returns the values of keys that are not written.
-func DefaultConfig() Config { return Config{Compression: "auto", Config: records.DefaultConfig()} }
+func DefaultConfig() Config {
+	return Config{Take: TakeAll, Compression: "auto", Config: records.DefaultConfig()}
+}
 
 // Validate reports values that cannot work.
 func (c *Config) Validate() []connector.Fault {
@@ -32,8 +41,8 @@ func (c *Config) Validate() []connector.Fault {
 		c.Delimiter = "\t"
 	}
 	faults := c.Config.Validate()
-	if _, err := filepath.Match(c.Path, ""); err != nil {
-		faults = append(faults, connector.Fault{Path: "path", Message: "not a pattern: a [ is not closed"})
+	if wrong := checkPattern(c.Path); wrong != "" {
+		faults = append(faults, connector.Fault{Path: "path", Message: wrong})
 	}
 	return faults
 }
@@ -45,7 +54,7 @@ func (c *Config) CheckFiles(dir string) []connector.Fault {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	if strings.ContainsAny(path, "*?[") {
+	if strings.ContainsAny(path, meta) {
 		return nil // files may come later
 	}
 	if err := readable(path); err != nil {

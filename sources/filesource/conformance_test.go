@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			connectortest.TestSource(t, connectortest.SourceHarness{
-				Caps: connectortest.SourceCaps{Resumes: true, StartsOver: true, Records: 3000},
+				Caps: connectortest.SourceCaps{Resumes: true, Parts: tc.files > 1, StartsOver: true, Records: 3000},
 				Open: func(t *testing.T, n int) connectortest.Input {
 					dir := t.TempDir()
 					for f := range tc.files {
@@ -52,7 +52,7 @@ func TestConformance(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					env := plugin.Env{Dir: dir, Checkpoint: &memory{}}
+					env := plugin.Env{Dir: dir}
 					cfg := config(tc.pattern, func(c *filesource.Config) { c.Types = map[string]string{} })
 					return connectortest.Input{Index: index, Source: func() connector.Source { return filesource.New(cfg, env) }}
 				},
@@ -79,8 +79,8 @@ func TestAnotherFileUnderTheNameIsReadWhole(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			text := lines(20_000)
 			path := write(t, tc.file, packed(t, text, tc.kind))
-			env := plugin.Env{Checkpoint: &memory{}}
-			if err := filesource.New(config(path, nil), env).Run(t.Context(), &collect{fail: 19_000}); err == nil {
+			env, left := plugin.Env{}, new(connectortest.Positions)
+			if err := run(t.Context(), filesource.New(config(path, nil), env), &collect{fail: 19_000}, left); err == nil {
 				t.Fatal("the first run did not fail")
 			}
 			changed := tc.change(text)
@@ -88,7 +88,7 @@ func TestAnotherFileUnderTheNameIsReadWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out collect
-			if err := filesource.New(config(path, nil), env).Run(t.Context(), &out); err != nil {
+			if err := run(t.Context(), filesource.New(config(path, nil), env), &out, left); err != nil {
 				t.Fatal(err)
 			}
 			total := strings.Count(changed, "\n")
@@ -109,12 +109,12 @@ func TestAPlaceSaysNothingAboutOtherFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env := plugin.Env{Dir: dir, Checkpoint: &memory{}}
-	if err := filesource.New(config("b.ndjson", nil), env).Run(t.Context(), &collect{fail: 19_000}); err == nil {
+	env, left := plugin.Env{Dir: dir}, new(connectortest.Positions)
+	if err := run(t.Context(), filesource.New(config("b.ndjson", nil), env), &collect{fail: 19_000}, left); err == nil {
 		t.Fatal("the first run did not fail")
 	}
 	var out collect
-	if err := filesource.New(config("a.ndjson", nil), env).Run(t.Context(), &out); err != nil || len(out.values) != 20_000 {
+	if err := run(t.Context(), filesource.New(config("a.ndjson", nil), env), &out, left); err != nil || len(out.values) != 20_000 {
 		t.Errorf("%d records of the other file, %v", len(out.values), err)
 	}
 }
@@ -128,10 +128,10 @@ func TestFoldersAreNoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out collect
-	if err := filesource.New(config("*.ndjson", nil), plugin.Env{Dir: dir}).Run(t.Context(), &out); err != nil || len(out.values) != 1 {
+	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), plugin.Env{Dir: dir}), &out, nil); err != nil || len(out.values) != 1 {
 		t.Errorf("%q, %v", out.values, err)
 	}
-	err := filesource.New(config("sub.ndjson", nil), plugin.Env{Dir: dir}).Run(t.Context(), &out)
+	err := run(t.Context(), filesource.New(config("sub.ndjson", nil), plugin.Env{Dir: dir}), &out, nil)
 	if connector.KindOf(err) != connector.Invalid || !strings.Contains(err.Error(), "sub.ndjson: it is a folder; name the files in it") {
 		t.Errorf("a folder: %v", err)
 	}

@@ -20,6 +20,7 @@ import (
 type input struct {
 	io.Reader
 	file        *os.File
+	info        os.FileInfo // when it was opened
 	stored      *countingReader
 	compression string
 	release     func() // what the decompression holds
@@ -28,16 +29,23 @@ type input struct {
 func openInput(name, compression string) (*input, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, fmt.Errorf("open: %w", err)
+		return nil, fmt.Errorf("open %s: %s; looked for %s", name, reason(err), absolute(name))
+	}
+	if info.IsDir() {
+		return nil, connector.Errorf(connector.Invalid, "read %s: %s", name, aFolder)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, connector.Errorf(connector.Invalid, "open %s: %s", name, notAsFile)
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("open: %w", err)
+		return nil, fmt.Errorf("open %s: %s", name, reason(err))
 	}
-	in := &input{file: f, stored: &countingReader{src: f}, compression: compression, release: func() {}}
+	if info, err = f.Stat(); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	in := &input{file: f, info: info, stored: &countingReader{src: f}, compression: compression, release: func() {}}
 	if err := in.decompress(); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -73,9 +81,9 @@ func (in *input) close() {
 // skip moves to a stored place: by seeking in a plain file, by reading in a
 // compressed one. It reports whether the bytes before the place are those that
 // were there when it was stored.
-func (in *input) skip(p *place) (same bool, err error) {
-	before := p.Offset - int64(p.TailBytes)
-	if before < 0 || p.TailBytes > 1<<20 {
+func (in *input) skip(p records.Position) (same bool, err error) {
+	before := p.TailEnd - int64(p.TailBytes)
+	if before < 0 || p.TailBytes < 0 || p.TailBytes > 1<<20 || p.Offset < p.TailEnd {
 		return false, nil
 	}
 	if in.compression == "none" {
@@ -87,6 +95,9 @@ func (in *input) skip(p *place) (same bool, err error) {
 	tail := make([]byte, p.TailBytes)
 	if err == nil {
 		_, err = io.ReadFull(in, tail)
+	}
+	if err == nil {
+		_, err = io.CopyN(io.Discard, in, p.Offset-p.TailEnd)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && in.compression == "none" {
 		return false, nil // it is shorter now

@@ -24,7 +24,7 @@ func TestPipesAreNotOpened(t *testing.T) {
 	if got := cfg.CheckFiles(dir); len(got) != 1 || !strings.Contains(got[0].Message, "not pipes and devices; use stdin or exec") {
 		t.Errorf("validate: %+v", got)
 	}
-	if err := filesource.New(cfg, plugin.Env{Dir: dir}).Run(t.Context(), &collect{}); connector.KindOf(err) != connector.Invalid {
+	if err := run(t.Context(), filesource.New(cfg, plugin.Env{Dir: dir}), &collect{}, nil); connector.KindOf(err) != connector.Invalid {
 		t.Errorf("run: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
 )
@@ -109,16 +110,16 @@ func TestARunEndsWhereTheTopicEnded(t *testing.T) {
 		n := 0
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		err := group(t, k, plugin.Env{}).Run(ctx, connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+		err := intake.Run(ctx, intake.Config{Source: group(t, k, plugin.Env{}), Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 			if n == 0 && want == 300 {
 				produce(t, peer, 300, 400)
 			}
 			n += len(batch)
 			for _, m := range batch {
-				m.Finish(connector.Result{})
+				m.Finish(connector.Result{Outcome: connector.Acknowledged})
 			}
 			return nil
-		}))
+		})})
 		if err != nil || n != want || ctx.Err() != nil {
 			t.Fatalf("the run read %d records, %v; it began with %d", n, err, want)
 		}
@@ -138,16 +139,16 @@ func TestNothingIsCommittedBeforeItsAcknowledgement(t *testing.T) {
 	var seen atomic.Int64
 	source := group(t, k, plugin.Env{})
 	go func() {
-		done <- source.Run(t.Context(), connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+		done <- intake.Run(t.Context(), intake.Config{Source: source, Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 			for _, m := range batch {
 				if seen.Add(1); m.Seq == 150 {
 					held <- m
 				} else {
-					m.Finish(connector.Result{})
+					m.Finish(connector.Result{Outcome: connector.Acknowledged})
 				}
 			}
 			return nil
-		}))
+		})})
 	}()
 	until := time.Now().Add(20 * time.Second)
 	for seen.Load() < 300 || committed(t, peer) < 150 {
@@ -164,7 +165,7 @@ func TestNothingIsCommittedBeforeItsAcknowledgement(t *testing.T) {
 	if at := committed(t, peer); at != 150 {
 		t.Errorf("committed at %d with record 150 not acknowledged", at)
 	}
-	(<-held).Finish(connector.Result{})
+	(<-held).Finish(connector.Result{Outcome: connector.Acknowledged})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

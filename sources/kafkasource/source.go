@@ -105,6 +105,6 @@ func New(cluster *kafka.Cluster, cfg Config, env plugin.Env) (connector.Source, 
 	return cluster.NewGroupSource(kafka.GroupConfig{
 		Group: cfg.ConsumerGroup, Topics: cfg.topics(), Initial: cfg.initial(),
 		BatchSize: cfg.BatchSize, Linger: time.Duration(cfg.TimeoutMS) * time.Millisecond,
-		Bounded: !env.Stream, Log: env.Log, Ended: env.Ended,
+		Bounded: !env.Stream, Log: env.Log,
 	}), nil
 }

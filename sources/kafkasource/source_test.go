@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/plugin"
 )
@@ -51,13 +52,13 @@ func TestSourceReadsSeveralTopics(t *testing.T) {
 			}
 		}
 	}()
-	err = source.Run(ctx, connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+	err = intake.Run(ctx, intake.Config{Source: source, Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 		for _, m := range batch {
 			seen <- string(m.Value)
-			m.Finish(connector.Result{})
+			m.Finish(connector.Result{Outcome: connector.Acknowledged})
 		}
 		return nil
-	}))
+	})})
 	close(seen)
 	if err != nil || ctx.Err() != context.Canceled {
 		t.Fatalf("%v; both records must come before the time is over (%v)", err, ctx.Err())

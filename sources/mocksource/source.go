@@ -4,9 +4,8 @@ package mocksource
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
@@ -39,85 +38,46 @@ func (c *Config) Validate() []connector.Fault {
 const perBatch = 500
 
 // New returns a Source that makes messages.
-func New(cfg Config, env plugin.Env) connector.Source {
-	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
-		m := &maker{cfg: cfg, out: out}
-		err := m.run(ctx)
-		env.End()
-		m.wg.Wait()
-		return errors.Join(err, m.failure)
+func New(cfg Config, _ plugin.Env) connector.Source {
+	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
+		var tick <-chan time.Time
+		n := int64(perBatch)
+		if cfg.Interval > 0 {
+			t := time.NewTicker(time.Duration(cfg.Interval) * time.Millisecond)
+			defer t.Stop()
+			tick, n = t.C, 1
+		}
+		for made := int64(0); ctx.Err() == nil; made += n {
+			if cfg.Count > 0 {
+				n = min(n, cfg.Count-made)
+			}
+			if n == 0 {
+				return nil
+			}
+			if tick != nil && made > 0 {
+				select {
+				case <-tick:
+				case <-ctx.Done():
+					return nil
+				}
+			}
+			if err := out.Publish(ctx, cfg.batch(made, int(n))); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-type maker struct {
-	cfg Config
-	out connector.Publisher
-	wg  sync.WaitGroup
-
-	mu      sync.Mutex
-	failure error
-}
-
-func (m *maker) run(ctx context.Context) error {
-	var tick <-chan time.Time
-	n := int64(perBatch)
-	if m.cfg.Interval > 0 {
-		t := time.NewTicker(time.Duration(m.cfg.Interval) * time.Millisecond)
-		defer t.Stop()
-		tick, n = t.C, 1
-	}
-	for made := int64(0); ctx.Err() == nil && !m.failed(); made += n {
-		if m.cfg.Count > 0 {
-			n = min(n, m.cfg.Count-made)
-		}
-		if n == 0 {
-			return nil
-		}
-		if tick != nil && made > 0 {
-			select {
-			case <-tick:
-			case <-ctx.Done():
-				return nil
-			}
-		}
-		if err := m.publish(ctx, made, int(n)); err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *maker) publish(ctx context.Context, first int64, n int) error {
+func (c *Config) batch(first int64, n int) connector.Batch {
 	slab := make([]connector.Message, n)
 	batch := make([]*connector.Message, n)
 	for i := range slab {
-		slab[i] = connector.Message{Partition: connector.AnyPartition, Value: []byte(m.cfg.Content), Seq: first + int64(i), Ack: m.ack}
-		if m.cfg.Key != "" {
-			slab[i].Key = []byte(m.cfg.Key)
+		slab[i] = connector.Message{Partition: connector.AnyPartition, Value: []byte(c.Content), Seq: first + int64(i)}
+		if c.Key != "" {
+			slab[i].Key = []byte(c.Key)
 		}
 		batch[i] = &slab[i]
 	}
-	m.wg.Add(n)
-	err := m.out.Publish(ctx, batch)
-	if err != nil {
-		m.wg.Add(-n)
-	}
-	return err
-}
-
-func (m *maker) ack(_ *connector.Message, r connector.Result) {
-	if r.Outcome == connector.Failed {
-		m.mu.Lock()
-		if m.failure == nil {
-			m.failure = r.Err
-		}
-		m.mu.Unlock()
-	}
-	m.wg.Done()
-}
-
-func (m *maker) failed() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.failure != nil
+	return connector.Batch{Messages: batch, Bytes: n * (len(c.Content) + len(c.Key) + int(unsafe.Sizeof(slab[0])))}
 }

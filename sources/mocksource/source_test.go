@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/mocksource"
 )
@@ -37,15 +38,15 @@ func TestInterval(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+time.Millisecond)
 		defer cancel()
 		n := 0
-		err := mocksource.New(cfg, plugin.Env{}).Run(ctx, connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+		err := intake.Run(ctx, intake.Config{Source: mocksource.New(cfg, plugin.Env{}), Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 			for _, m := range batch {
 				if n++; string(m.Value) != "mock message" || m.Key != nil {
 					t.Errorf("%q %q", m.Key, m.Value)
 				}
-				m.Finish(connector.Result{})
+				m.Finish(connector.Result{Outcome: connector.Acknowledged})
 			}
 			return nil
-		}))
+		})})
 		if err != nil || n != 11 { // the first comes at once
 			t.Errorf("%d messages in 10 s, %v", n, err)
 		}

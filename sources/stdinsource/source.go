@@ -3,7 +3,6 @@ package stdinsource
 
 import (
 	"context"
-	"errors"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/plugin"
@@ -27,10 +26,9 @@ func DefaultConfig() Config {
 // code. A run that is stopped while the input is idle leaves a read behind,
 // which takes what comes next: standard input is for one run of a process.
 func New(cfg Config, env plugin.Env) connector.Source {
-	return connector.SourceFunc(func(ctx context.Context, out connector.Publisher) error {
-		t := records.NewTracker(ctx)
+	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		var done int64
-		stream := records.Stream{Name: "stdin", Src: records.Stoppable(t.Context(), env.Stdin)}
+		stream := records.Stream{Name: "stdin", Src: records.Stoppable(ctx, env.Stdin)}
 		if env.Progress != nil {
 			stream.Read = func(n int64) {
 				if n-done > 1<<20 {
@@ -39,8 +37,6 @@ func New(cfg Config, env plugin.Env) connector.Source {
 				}
 			}
 		}
-		err := cfg.Publish(t, stream, out)
-		env.End()
-		return errors.Join(err, t.Wait())
+		return cfg.Publish(ctx, stream, out)
 	})
 }

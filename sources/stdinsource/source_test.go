@@ -12,6 +12,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/stdinsource"
 )
@@ -76,14 +77,14 @@ func TestAnIdleInputDoesNotHoldUpAStop(t *testing.T) {
 			got := make(chan string, 10)
 			done := make(chan error, 1)
 			go func() {
-				done <- stdinsource.New(stdinsource.DefaultConfig(), plugin.Env{Stdin: in}).Run(ctx, connector.PublisherFunc(
+				done <- intake.Run(ctx, intake.Config{Source: stdinsource.New(stdinsource.DefaultConfig(), plugin.Env{Stdin: in}), Out: connector.PublisherFunc(
 					func(_ context.Context, batch []*connector.Message) error {
 						for _, m := range batch {
 							got <- string(m.Value)
-							m.Finish(connector.Result{})
+							m.Finish(connector.Result{Outcome: connector.Acknowledged})
 						}
 						return nil
-					}))
+					})})
 			}()
 			if before != "" {
 				if _, err := io.WriteString(giver, before); err != nil {
@@ -109,14 +110,14 @@ func TestABadLineAndABrokenInput(t *testing.T) {
 	var values []string
 	var errs []error
 	in := io.MultiReader(strings.NewReader("{\"a\":1}\n{\"a\":NaN}\n3\n"), reader(func([]byte) (int, error) { return 0, broken }))
-	err := stdinsource.New(stdinsource.DefaultConfig(), plugin.Env{Stdin: in}).Run(t.Context(), connector.PublisherFunc(
+	err := intake.Run(t.Context(), intake.Config{Source: stdinsource.New(stdinsource.DefaultConfig(), plugin.Env{Stdin: in}), Out: connector.PublisherFunc(
 		func(_ context.Context, batch []*connector.Message) error {
 			for _, m := range batch {
 				values, errs = append(values, string(m.Value)), append(errs, m.Err)
-				m.Finish(connector.Result{})
+				m.Finish(connector.Result{Outcome: connector.Acknowledged})
 			}
 			return nil
-		}))
+		})})
 	if err == nil || !strings.Contains(err.Error(), "stdin:4: read behind byte 20: the disk is gone") {
 		t.Errorf("the run: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/doctor"
 	"github.com/headrace/headrace/test/services"
@@ -200,15 +201,15 @@ func exportAndConsume(t *testing.T, s kafka.Settings, topic string) {
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	source := c.NewGroupSource(kafka.GroupConfig{Group: topic, Topics: []string{topic}, Initial: kafka.OffsetEarliest, Bounded: true, Linger: 10 * time.Millisecond})
-	err = source.Run(ctx, connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+	err = intake.Run(ctx, intake.Config{Source: source, Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, m := range batch {
 			seen[string(m.Value)] = true
-			m.Finish(connector.Result{})
+			m.Finish(connector.Result{Outcome: connector.Acknowledged})
 		}
 		return nil
-	}))
+	})})
 	if err != nil || len(seen) != records {
 		t.Fatalf("consumed %d of %d records: %v", len(seen), records, err)
 	}
