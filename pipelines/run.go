@@ -70,7 +70,12 @@ type opened struct {
 	out    connector.Publisher
 }
 
-func (r *run) log() *slog.Logger { return r.env.Plugin.Log }
+func (r *run) log() *slog.Logger {
+	if r.env.Plugin.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.env.Plugin.Log
+}
 
 func (r *run) blockEnv(b *Block) plugin.Env {
 	env := r.env.Plugin

@@ -179,7 +179,7 @@ func (in *intake) Publish(ctx context.Context, b connector.Batch) error {
 
 func (in *intake) acquire(ctx context.Context, weight int64) error {
 	if weight == 0 || in.room.TryAcquire(weight) {
-		return ctx.Err()
+		return nil
 	}
 	return in.room.Acquire(ctx, weight)
 }
