@@ -63,7 +63,7 @@ func ExplainTransport(what string, err error, k Keys) error {
 		dns     *net.DNSError
 		op      *net.OpError
 	)
-	switch cause := withoutURL(err); {
+	switch cause := redact.Error(withoutURL(err)); {
 	case errors.As(err, &known):
 		return known // without the URL around it
 	case errors.As(err, &unknown):

@@ -15,6 +15,7 @@ import (
 	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Limits of a client.
@@ -193,7 +194,7 @@ func (c *Client) explain(req *http.Request, err error) error {
 	if errors.Is(err, errElsewhere) {
 		kind = connector.Unauthenticated
 	}
-	return connector.Errorf(kind, "%s: %w", what, err)
+	return connector.Errorf(kind, "%s: %w", what, redact.Error(err))
 }
 
 // Close ends the renewal of tokens and closes idle connections.

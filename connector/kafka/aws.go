@@ -47,7 +47,7 @@ func (s *SASL) awsSource(in *Settings) auth.TokenSource {
 		issued := time.Now()
 		value, expiresMS, err := s.signAWS(ctx, region)
 		if err != nil {
-			return auth.Token{}, connector.Errorf(connector.Unauthenticated, "signing a token for AWS_MSK_IAM in %s: %w; check the AWS credentials and the region", region, err)
+			return auth.Token{}, connector.Errorf(connector.Unauthenticated, "signing a token for AWS_MSK_IAM in %s: %w", region, s.explainAWS(err))
 		}
 		return auth.Token{Value: connector.Secret(value), Issued: issued, Expiry: time.UnixMilli(expiresMS)}, nil
 	})

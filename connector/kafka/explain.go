@@ -17,6 +17,7 @@ import (
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // explain turns what went wrong while connecting to addr into an error that
@@ -27,6 +28,7 @@ func explain(addr string, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
+	err = redact.Error(err) // what brokers and libraries say
 	if e := explainTLS(addr, err); e != nil {
 		return e
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Login is one authenticated connection to one broker, for whoever looks at
@@ -65,7 +66,7 @@ func (c *Cluster) Ticket(ctx context.Context) error {
 		return struct{}{}, client.Login()
 	})
 	if err != nil {
-		return connector.Errorf(connector.Unauthenticated, "asking the KDC for a ticket: %w", err)
+		return connector.Errorf(connector.Unauthenticated, "asking the KDC for a ticket: %w", redact.Error(err))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/backoff"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 const (
@@ -21,7 +22,6 @@ const (
 	// maxResponse bounds an answer, maxSchema the text of one schema.
 	maxResponse = 8 << 20
 	maxSchema   = 1 << 20
-	maxMessage  = 300
 	maxWait     = 5 * time.Second
 )
 
@@ -131,7 +131,7 @@ func (c *Client) once(ctx context.Context, method, at string, body []byte, out a
 	resp, err := c.cfg.HTTP.Do(req)
 	if err != nil {
 		if connector.KindOf(err) == connector.Unknown {
-			return connector.Errorf(connector.Unavailable, "%w", err)
+			return connector.Errorf(connector.Unavailable, "%w", redact.Error(err))
 		}
 		return err
 	}
@@ -139,7 +139,7 @@ func (c *Client) once(ctx context.Context, method, at string, body []byte, out a
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	switch {
 	case err != nil:
-		return connector.Errorf(connector.Unavailable, "read the answer: %w", err)
+		return connector.Errorf(connector.Unavailable, "read the answer: %w", redact.Error(err))
 	case len(text) > maxResponse:
 		return connector.Errorf(connector.TooLarge, "the answer is larger than %d MiB", maxResponse>>20)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
@@ -162,9 +162,7 @@ func refusal(resp *http.Response, text []byte) error {
 	if json.Unmarshal(text, &answer) == nil {
 		e.Code = answer.Code
 		e.Message, _, _ = strings.Cut(answer.Message, "\n")
-		if len(e.Message) > maxMessage {
-			e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "") + "…"
-		}
+		e.Message = redact.Foreign(e.Message)
 	}
 	after, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // a date is as good as nothing
 	return &connector.Error{Kind: kindOf(resp.StatusCode), RetryAfter: time.Duration(max(after, 0)) * time.Second, Err: e}

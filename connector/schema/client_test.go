@@ -79,7 +79,7 @@ func TestErrors(t *testing.T) {
 		{403, `<html>`, connector.Denied, "schema registry: get schema id 7: 403 Forbidden; the credentials", 1},
 		{404, `{"error_code":40403,"message":"Schema not found\nat x"}`, connector.NotFound, "schema registry: get schema id 7: 40403 Schema not found", 1},
 		{409, `{"error_code":409,"message":"incompatible"}`, connector.Invalid, "schema registry: get schema id 7: 409 incompatible", 1},
-		{422, `{"error_code":42201,"message":"` + strings.Repeat("x", 1000) + `"}`, connector.Invalid, "schema registry: get schema id 7: 42201 xxx", 1},
+		{422, `{"error_code":42201,"message":"` + strings.Repeat("long words ", 100) + `"}`, connector.Invalid, "schema registry: get schema id 7: 42201 long words long words", 1},
 		{429, ``, connector.Throttled, "schema registry: get schema id 7: 429 Too Many Requests", 3},
 		{500, `{"error_code":50001,"message":"store"}`, connector.Unavailable, "schema registry: get schema id 7: 50001 store", 3},
 		{503, ``, connector.Unavailable, "schema registry: get schema id 7: 503 Service Unavailable", 3},

@@ -8,7 +8,7 @@ import (
 )
 
 // maxForeign bounds what another server or library can put into a message.
-const maxForeign = 300
+const maxForeign = 500
 
 var (
 	// run is what stands between blanks, quotes and brackets.
@@ -92,3 +92,21 @@ func hideRun(run string) string {
 	}
 	return Mask + end
 }
+
+// Error returns an error of another library or server whose text is that of
+// Foreign. What it wraps stays within reach of errors.Is and errors.As.
+func Error(err error, known ...string) error {
+	if err == nil {
+		return nil
+	}
+	return foreignError{error: err, text: Foreign(err.Error(), known...)}
+}
+
+type foreignError struct {
+	error
+	text string
+}
+
+func (e foreignError) Error() string { return e.text }
+
+func (e foreignError) Unwrap() error { return e.error }

@@ -348,15 +348,17 @@ const minCoded = 4
 
 // contains reports whether decoded bytes hold a secret or a piece of one.
 func (x *index) contains(text string) bool {
-	text = fold(text)
-	for _, secret := range x.whole {
-		if len(secret) >= minCoded && strings.Contains(text, secret) {
-			return true
+	for _, v := range views(text) {
+		folded := fold(v.text)
+		for _, secret := range x.whole {
+			if len(secret) >= minCoded && strings.Contains(folded, secret) {
+				return true
+			}
 		}
-	}
-	for i := 0; i+piece <= len(text); i++ {
-		if _, ok := x.pieces[[piece]byte([]byte(text[i:i+piece]))]; ok {
-			return true
+		for i := 0; i+piece <= len(folded); i++ {
+			if _, ok := x.pieces[[piece]byte([]byte(folded[i:i+piece]))]; ok {
+				return true
+			}
 		}
 	}
 	return false

@@ -19,6 +19,7 @@ import (
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // ClusterName is the name of the cluster that bootstrap.servers names.
@@ -58,13 +59,13 @@ func Load(file string, environ []string, base Config) (Config, []connector.Fault
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return base, nil, fmt.Errorf("read the properties of kafka-rest: %w", err)
+			return base, nil, fmt.Errorf("read the properties of kafka-rest: %w", redact.File(err))
 		}
 		// Java takes values as they are: ${…} is no expression.
 		loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
 		p, err := loader.LoadBytes(data)
 		if err != nil {
-			return base, nil, fmt.Errorf("read the properties of kafka-rest in %s: %w", file, err)
+			return base, nil, fmt.Errorf("read the properties of kafka-rest in %s: %w", file, redact.Error(err))
 		}
 		maps.Copy(props, p.Map())
 	}
