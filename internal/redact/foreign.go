@@ -8,7 +8,7 @@ import (
 )
 
 // maxForeign bounds what another server or library can put into a message.
-const maxForeign = 500
+const maxForeign = 400
 
 var (
 	// run is what stands between blanks, quotes and brackets.
