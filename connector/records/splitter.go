@@ -72,7 +72,7 @@ type cut struct {
 // follows the last line end stays where it is.
 func (s *splitter) run() error {
 	if s.base == nil {
-		s.newBlock(nil)
+		s.first()
 	}
 	for s.ctx.Err() == nil {
 		rerr := s.read()
@@ -113,6 +113,17 @@ func (s *splitter) read() error {
 			return err
 		}
 	}
+}
+
+// first makes the first block: of a small stream a small one, for there may be
+// many of them.
+func (s *splitter) first() {
+	if size := s.stream.Size; size > 0 && size < blockBytes && len(s.buf) == 0 {
+		s.base = make([]byte, 0, size+1) // with room to see the end
+		s.buf = s.base
+		return
+	}
+	s.newBlock(nil)
 }
 
 // newBlock gives the splitter a block to itself, spare if that is large

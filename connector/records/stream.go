@@ -14,6 +14,8 @@ type Stream struct {
 	// Fill says that Src never waits for somebody to write, so that blocks are
 	// read full. Without it what comes is published at once.
 	Fill bool
+	// Size is how many bytes Src has, about; 0: not known.
+	Size int64
 	// GoesOn says that more may be added behind the end of Src: a record without
 	// a line end is not whole yet.
 	GoesOn bool

@@ -63,6 +63,7 @@ func (f *file) begin(in *input, start place) error {
 	reader, err := f.source.cfg.Reader(records.Stream{
 		Name: f.name, Src: in, Fill: true, Header: start.Header, Start: start.Position,
 		GoesOn: f.follows || f.source.cfg.Take == TakeNew && in.compression == "none",
+		Size:   f.size(start),
 		Named:  func(columns []string) { f.at.Header = columns },
 		Place:  f.place,
 		Read: func(int64) {
@@ -77,6 +78,14 @@ func (f *file) begin(in *input, start place) error {
 	}
 	f.reader = reader
 	return nil
+}
+
+// size is what is left to read of a plain file.
+func (f *file) size(start place) int64 {
+	if f.in.compression != "none" {
+		return 0
+	}
+	return f.in.info.Size() - start.Offset
 }
 
 func (f *file) place(at records.Position) connector.Position {

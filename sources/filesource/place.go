@@ -52,12 +52,14 @@ func (p *place) ended(info fs.FileInfo) bool {
 type places struct {
 	byPart map[string]place
 	byName map[string]string // the part of a file's name
+	// folders holds the identities in folders that had to be looked through.
+	folders map[string]map[string]string
 }
 
 // readPlaces reads what is stored. whole is set for a run that reads every file
 // from its start: it goes on only where another such run was broken off.
 func readPlaces(stored map[string][]byte, whole bool) (places, error) {
-	p := places{byPart: make(map[string]place, len(stored)), byName: make(map[string]string, len(stored))}
+	p := places{byPart: make(map[string]place, len(stored)), byName: make(map[string]string, len(stored)), folders: map[string]map[string]string{}}
 	for part, text := range stored {
 		var at place
 		if err := json.Unmarshal(text, &at); err != nil {
@@ -85,22 +87,39 @@ func (p *places) of(name string, info fs.FileInfo) (at place, was string) {
 	if !ok {
 		return place{}, ""
 	}
-	return p.byPart[was], was
+	at = p.byPart[was]
+	dir := filepath.Dir(name)
+	if p.folders[dir] == nil {
+		p.folders[dir], _ = identities(dir) // a folder that cannot be read holds nothing else
+	}
+	if other := p.folders[dir][at.ID]; other != "" && other != name {
+		return place{}, "" // it was renamed, and this is a new file under its name
+	}
+	return at, was
+}
+
+// identities returns the names of the files in a folder by what they are.
+func identities(dir string) (map[string]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(entries))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && identity(info) != "" {
+			names[identity(info)] = filepath.Join(dir, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // moved looks for a file that has another name now in the folder that it was in;
 // "" when it is not there. sure is false when the folder cannot be read: it may
 // come back.
 func (p *place) moved() (name string, sure bool) {
-	dir := filepath.Dir(p.File)
-	entries, err := os.ReadDir(dir)
+	names, err := identities(filepath.Dir(p.File))
 	if err != nil {
 		return "", false
 	}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && p.ID != "" && identity(info) == p.ID {
-			return filepath.Join(dir, e.Name()), true
-		}
-	}
-	return "", true
+	return names[p.ID], true
 }

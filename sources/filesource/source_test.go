@@ -270,3 +270,7 @@ func TestCancelStopsReading(t *testing.T) {
 		t.Errorf("%d records read after the cancel", n)
 	}
 }
+
+type publisherFunc func([]*connector.Message) error
+
+func (f publisherFunc) Publish(_ context.Context, batch []*connector.Message) error { return f(batch) }
