@@ -25,8 +25,10 @@ func TestBodyBounds(t *testing.T) {
 			var large *http.MaxBytesError
 			_, _ = fmt.Fprintf(w, "%d %v", n, errors.As(err, &large))
 		}
-		s.HandleFunc("POST /bounded", read)
-		s.HandleFunc("POST /stream", func(w http.ResponseWriter, r *http.Request) { Stream(r); read(w, r) })
+		mounted(t, s, map[string]http.HandlerFunc{
+			"POST /bounded": read,
+			"POST /stream":  func(w http.ResponseWriter, r *http.Request) { Stream(r); read(w, r) },
+		})
 	})
 	for _, tc := range []struct {
 		path string
@@ -67,12 +69,12 @@ func TestBodyBounds(t *testing.T) {
 func TestDrain(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	url, stop := started(t, DefaultConfig(), func(s *Server) {
-		s.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		mounted(t, s, map[string]http.HandlerFunc{"GET /slow": func(w http.ResponseWriter, _ *http.Request) {
 			close(began)
-			<-Draining(r.Context())
+			<-Draining(w)
 			<-release
 			_, _ = io.WriteString(w, "done")
-		})
+		}})
 	})
 	answer := make(chan string, 1)
 	go func() {
@@ -106,10 +108,10 @@ func TestDrainIsBounded(t *testing.T) {
 	cfg.DrainTimeout = connector.Duration(50 * time.Millisecond)
 	began := make(chan struct{})
 	url, stop := started(t, cfg, func(s *Server) {
-		s.HandleFunc("GET /stuck", func(_ http.ResponseWriter, r *http.Request) {
+		mounted(t, s, map[string]http.HandlerFunc{"GET /stuck": func(_ http.ResponseWriter, r *http.Request) {
 			close(began)
 			<-r.Context().Done()
-		})
+		}})
 	})
 	done := make(chan struct{})
 	go func() {

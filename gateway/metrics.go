@@ -15,11 +15,11 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	routes   sync.Map // pattern -> *route
+	routes   sync.Map // pattern -> *series
 }
 
-// route holds the counters of one pattern, so that a request looks none up.
-type route struct {
+// series holds the counters of one pattern, so that a request looks none up.
+type series struct {
 	name    string
 	vec     *prometheus.CounterVec
 	seconds prometheus.Observer
@@ -40,15 +40,15 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) route(pattern string) *route {
+func (m *metrics) route(pattern string) *series {
 	if pattern == "" {
 		pattern = unmatched
 	}
 	if rt, ok := m.routes.Load(pattern); ok {
-		return rt.(*route)
+		return rt.(*series)
 	}
-	rt, _ := m.routes.LoadOrStore(pattern, &route{name: pattern, vec: m.requests, seconds: m.duration.WithLabelValues(pattern)})
-	return rt.(*route)
+	rt, _ := m.routes.LoadOrStore(pattern, &series{name: pattern, vec: m.requests, seconds: m.duration.WithLabelValues(pattern)})
+	return rt.(*series)
 }
 
 func (m *metrics) observe(pattern string, code int, d time.Duration) {
@@ -60,7 +60,7 @@ func (m *metrics) observe(pattern string, code int, d time.Duration) {
 	rt.seconds.Observe(d.Seconds())
 }
 
-func (rt *route) counter(code int) prometheus.Counter {
+func (rt *series) counter(code int) prometheus.Counter {
 	i := code - 100
 	if i < 0 || i >= len(rt.codes) {
 		return rt.vec.WithLabelValues(rt.name, "other")

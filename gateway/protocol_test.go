@@ -15,7 +15,7 @@ import (
 // TestHTTP2 streams both ways at once without TLS.
 func TestHTTP2(t *testing.T) {
 	echo := func(s *Server) {
-		s.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		mounted(t, s, map[string]http.HandlerFunc{"POST /echo": func(w http.ResponseWriter, r *http.Request) {
 			Stream(r)
 			_ = http.NewResponseController(w).Flush()
 			buf := make([]byte, 10)
@@ -27,7 +27,7 @@ func TestHTTP2(t *testing.T) {
 					return
 				}
 			}
-		})
+		}})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -78,7 +78,7 @@ func TestHeadersAndLists(t *testing.T) {
 	cfg.Compression = false
 	cfg.CORS = CORS{AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET", "POST"}, AllowedHeaders: []string{"X-A"}, ExposedHeaders: []string{"X-B", "X-C"}}
 	s := New(cfg, nil)
-	s.HandleFunc("GET /big", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 5000)) })
+	mounted(t, s, map[string]http.HandlerFunc{"GET /big": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 5000)) }})
 	ask := func(method, path string) http.Header {
 		r := httptest.NewRequest(method, path, nil)
 		r.Header.Set("Origin", "http://o")
@@ -107,7 +107,7 @@ func TestRestOfAStreamIsNoRequest(t *testing.T) {
 	const head = "POST /stream HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 	served := make(chan string, 10)
 	url, _ := started(t, DefaultConfig(), func(s *Server) {
-		s.HandleFunc("POST /stream", func(w http.ResponseWriter, r *http.Request) {
+		mounted(t, s, map[string]http.HandlerFunc{"GET /next": func(http.ResponseWriter, *http.Request) { served <- "next" }, "POST /stream": func(w http.ResponseWriter, r *http.Request) {
 			Stream(r)
 			conn := http.NewResponseController(w)
 			_ = conn.EnableFullDuplex()
@@ -116,8 +116,7 @@ func TestRestOfAStreamIsNoRequest(t *testing.T) {
 			_ = conn.Flush()
 			_ = conn.SetReadDeadline(time.Now())
 			_, _ = io.Copy(io.Discard, r.Body)
-		})
-		s.HandleFunc("GET /next", func(http.ResponseWriter, *http.Request) { served <- "next" })
+		}})
 	})
 	for _, tc := range []struct {
 		name, sent, later string

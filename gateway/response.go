@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // compressFrom is the smallest answer that is worth compressing.
@@ -19,26 +21,25 @@ var (
 	}}
 )
 
-// response sees the status, turns the router's own 404 and 405 into JSON, and
-// compresses. To decide, it holds back the first compressFrom bytes of an
-// answer that may be compressed.
+// response sees the status and compresses. To decide, it holds back the first
+// compressFrom bytes of an answer that may be compressed.
 type response struct {
 	http.ResponseWriter
-	body    body
-	request *http.Request
+	body     body
+	handlers *handlers
+	refuse   route.Refuse // of the door that has the path
 
 	code     int
 	wrote    bool // the status was chosen
-	swallow  bool // the body is replaced
 	mayGzip  bool
 	held     []byte
 	gz       *gzip.Writer
 	detached bool // somebody unwrapped the writer
 }
 
-func (w *response) start(rw http.ResponseWriter, r *http.Request) {
-	w.ResponseWriter, w.request = rw, r
-	w.mayGzip = (r.Method == http.MethodGet || r.Method == http.MethodPost) && acceptsGzip(r.Header)
+func (w *response) start(rw http.ResponseWriter, r *http.Request, h *handlers) {
+	w.ResponseWriter, w.handlers, w.refuse = rw, h, refuse
+	w.mayGzip = h.cfg.Compression && (r.Method == http.MethodGet || r.Method == http.MethodPost) && acceptsGzip(r.Header)
 }
 
 func acceptsGzip(h http.Header) bool {
@@ -63,41 +64,12 @@ func (w *response) WriteHeader(code int) {
 		return
 	}
 	w.wrote, w.code = true, code
-	if w.refused(code) {
-		w.mayGzip = false
-		w.Header().Del("X-Content-Type-Options")
-		w.Header().Del("Content-Length")
-		w.send()
-		return
-	}
 	switch {
 	case !w.mayGzip, code < 200, code == http.StatusNoContent, code == http.StatusNotModified,
 		w.Header().Get("Content-Encoding") != "":
 		w.mayGzip = false
-		w.send()
-	}
-}
-
-// refused reports whether the router itself gives this answer.
-func (w *response) refused(code int) bool {
-	return w.request.Pattern == "" && (code == http.StatusNotFound || code == http.StatusMethodNotAllowed)
-}
-
-// send passes the header on. The router's own refusals get the body that all
-// doors use.
-func (w *response) send() {
-	if !w.refused(w.code) {
 		w.ResponseWriter.WriteHeader(w.code)
-		return
 	}
-	w.swallow = true
-	text := `{"error_code":404,"message":"HTTP 404 Not Found"}`
-	if w.code == http.StatusMethodNotAllowed {
-		text = `{"error_code":405,"message":"HTTP 405 Method Not Allowed"}`
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.ResponseWriter.WriteHeader(w.code)
-	_, _ = w.ResponseWriter.Write([]byte(text)) // the client may be gone
 }
 
 func (w *response) Write(p []byte) (int, error) {
@@ -105,8 +77,6 @@ func (w *response) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	switch {
-	case w.swallow:
-		return len(p), nil
 	case w.gz != nil:
 		return w.gz.Write(p)
 	case !w.mayGzip:
@@ -134,7 +104,7 @@ func (w *response) compress() {
 	h.Set("Content-Encoding", "gzip")
 	h.Add("Vary", "Accept-Encoding")
 	h.Del("Content-Length")
-	w.send()
+	w.ResponseWriter.WriteHeader(w.code)
 	w.gz = gzips.Get().(*gzip.Writer)
 	w.gz.Reset(w.ResponseWriter)
 }
@@ -145,7 +115,7 @@ func (w *response) release() error {
 		return nil
 	}
 	w.mayGzip = false
-	w.send()
+	w.ResponseWriter.WriteHeader(w.code)
 	if len(w.held) == 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,27 +9,31 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // serve is the way of every request: bounded body, counted, compressed where
-// it pays, and never taken down by a panic.
+// it pays, and never taken down by a panic. Then come CORS, the match of the
+// path, the middleware and the door.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	h := s.enter()
+	defer h.leave()
 	res := responses.Get().(*response)
-	res.start(w, r)
-	res.mayGzip = res.mayGzip && s.cfg.Compression
-	for name, value := range s.cfg.Headers {
+	res.start(w, r, h)
+	for name, value := range h.cfg.Headers {
 		w.Header().Set(name, value)
 	}
 	start := time.Now()
 	if r.Body != nil && r.Body != http.NoBody {
-		res.body.guard(w, r.Body, int64(s.cfg.MaxBodyBytes), time.Duration(s.cfg.BodyTimeout))
+		res.body.guard(w, r.Body, int64(h.cfg.MaxBodyBytes), time.Duration(h.cfg.BodyTimeout))
 		r.Body = &res.body
 	}
 	defer s.finish(res, r, start)
-	if len(s.cfg.CORS.AllowedOrigins) > 0 && s.cors(res, r) {
+	if len(h.cfg.CORS.AllowedOrigins) > 0 && h.cfg.CORS.answer(res, r) {
 		return
 	}
-	s.mux.ServeHTTP(res, r)
+	h.next.ServeHTTP(res, r)
 }
 
 // finish runs deferred, so that a panic of the handler is answered and counted.
@@ -44,7 +49,7 @@ func (s *Server) finish(res *response, r *http.Request, start time.Time) {
 		s.log.Error("http handler failed", "route", r.Pattern, "panic", fmt.Sprintf("%T", failure), "stack", string(debug.Stack()))
 		if !res.wrote {
 			clear(res.Header())
-			writeError(res, http.StatusInternalServerError, "Internal Server Error")
+			res.refuse(res, r, http.StatusInternalServerError, "Internal Server Error")
 			failure = nil
 		}
 	}
@@ -66,35 +71,36 @@ func (s *Server) finish(res *response, r *http.Request, start time.Time) {
 	}
 }
 
-// closeBehind makes the server close the connection behind this answer, also
-// when its header is sent already: net/http has that for bodies that are over
-// a limit, and leaves the client time to read the answer. With full duplex it
-// does not do so by itself when it failed to find the end of a body.
+// closeBehind makes the server close the connection behind this answer and
+// read nothing more from it as a request. A header does that before the answer
+// has begun; afterwards net/http offers one way only: a body that is over its
+// limit. So a body is read here that is.
 func closeBehind(w http.ResponseWriter) {
-	_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1)) // the error is the limit's
+	over := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
+	_, _ = io.Copy(io.Discard, over) // the error is the limit's
 }
 
-// cors adds the CORS headers and reports whether it answered a preflight.
-func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
+// answer adds the CORS headers and reports whether it answered a preflight.
+func (c *CORS) answer(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
 	switch {
 	case origin == "":
 		return false
-	case slices.Contains(s.cfg.CORS.AllowedOrigins, "*"):
+	case slices.Contains(c.AllowedOrigins, "*"):
 		h.Set("Access-Control-Allow-Origin", "*")
-	case slices.Contains(s.cfg.CORS.AllowedOrigins, origin):
+	case slices.Contains(c.AllowedOrigins, origin):
 		h.Set("Access-Control-Allow-Origin", origin)
 	default:
 		return false
 	}
-	h.Set("Access-Control-Expose-Headers", listed(s.cfg.CORS.ExposedHeaders, "Location"))
+	h.Set("Access-Control-Expose-Headers", listed(c.ExposedHeaders, "Location"))
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
-	h.Set("Access-Control-Allow-Methods", listed(s.cfg.CORS.AllowedMethods, "GET, HEAD, POST, PUT, PATCH, DELETE"))
-	if asked := listed(s.cfg.CORS.AllowedHeaders, r.Header.Get("Access-Control-Request-Headers")); asked != "" {
+	h.Set("Access-Control-Allow-Methods", listed(c.AllowedMethods, "GET, HEAD, POST, PUT, PATCH, DELETE"))
+	if asked := listed(c.AllowedHeaders, r.Header.Get("Access-Control-Request-Headers")); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
 	}
 	h.Set("Access-Control-Max-Age", "600")
@@ -109,9 +115,14 @@ func listed(values []string, otherwise string) string {
 	return strings.Join(values, ", ")
 }
 
-// writeError writes the error shape of the REST proxy, which all doors share.
-func writeError(w http.ResponseWriter, status int, message string) {
-	w.Header().Set("Content-Type", "application/json")
+// refuse writes the server's own errors: on its own paths and on those that no
+// door has.
+func refuse(w http.ResponseWriter, _ *http.Request, status int, reason string) {
+	if reason == "" {
+		reason = fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))
+	}
+	body, _ := json.Marshal(Failure{Code: status, Message: reason}) // a number and a text always work
+	w.Header().Set("Content-Type", route.JSON)
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"error_code":%d,"message":%q}`, status, message) // the client may be gone
+	_, _ = w.Write(body) // the client may be gone
 }

@@ -1,71 +1,57 @@
 // Package gateway is the HTTP server that all doors share: it listens, bounds
 // what a client may cost, answers health, readiness and metrics, and stops in
-// order. It knows nothing of Kafka: doors are handlers with patterns.
+// order. It imports no door: each is a route.Table with errors in its own
+// shape, and may come and go while the server runs.
 package gateway
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headrace/headrace/gateway/openapi"
 )
 
-// Server serves the handlers it was given. Set the exported fields and call
-// Handle before Run. It is a prometheus.Collector of its request metrics; the
-// caller registers it.
+// Server serves the doors that are mounted. Set the exported fields before the
+// first Mount. It is a prometheus.Collector of its request metrics; the caller
+// registers it.
 type Server struct {
 	// Ready answers /-/ready: nil when the process can do its work. A nil
 	// Ready is always ready.
 	Ready func(context.Context) error
 	// Gatherer answers /-/metrics; nil leaves the path unknown.
 	Gatherer prometheus.Gatherer
-	// OpenAPI answers /-/openapi.json; nil leaves the path unknown.
-	OpenAPI http.Handler
+	// Info heads /-/openapi.json.
+	Info openapi.Info
 
-	cfg      Config
 	log      *slog.Logger
-	mux      *http.ServeMux
 	metrics  *metrics
-	draining chan struct{}
-	ops      sync.Once
+	handlers atomic.Pointer[handlers]
+	stopping chan struct{}
 
-	mu       sync.Mutex
-	listener net.Listener
+	mu      sync.Mutex
+	cfg     Config
+	at      *endpoint
+	base    context.Context // of requests; nil before Run
+	leaving map[*endpoint]bool
+	failed  chan error
+	stopped bool
 }
 
 // New returns a Server that does not listen yet.
 func New(cfg Config, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, log: log, mux: http.NewServeMux(), metrics: newMetrics(), draining: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, metrics: newMetrics(), stopping: make(chan struct{}), leaving: map[*endpoint]bool{}, failed: make(chan error, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	return s
-}
-
-// Mux is where doors mount their patterns before Run. A pattern is one value of
-// the metric label "route".
-func (s *Server) Mux() *http.ServeMux { return s.mux }
-
-// Handle adds a handler under a pattern of http.ServeMux. The path with a
-// trailing slash is the same resource. Like http.ServeMux it panics on a
-// pattern that is wrong or taken.
-func (s *Server) Handle(pattern string, h http.Handler) {
-	s.mux.Handle(pattern, h)
-	if !strings.HasSuffix(pattern, "/") && !strings.HasSuffix(pattern, "...}") && !strings.HasSuffix(pattern, "{$}") {
-		s.mux.Handle(pattern+"/{$}", h)
-	}
-}
-
-// HandleFunc is Handle for a function.
-func (s *Server) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
-	s.Handle(pattern, http.HandlerFunc(h))
 }
 
 // Listen opens the address, so that Addr is known before Run. It refuses what
@@ -73,35 +59,33 @@ func (s *Server) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Re
 func (s *Server) Listen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listener != nil {
+	if s.at != nil {
 		return nil
 	}
-	for _, f := range append(s.cfg.Validate(), s.cfg.CheckFiles()...) {
-		return fmt.Errorf("serve http: %s: %s", f.Path, f.Message)
-	}
-	l, err := net.Listen("tcp", s.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("serve http: %w", err)
-	}
-	s.listener = newLimitListener(l, s.cfg.MaxConnections)
-	return nil
+	var err error
+	s.at, err = s.open(s.cfg, nil)
+	return err
 }
 
 // URL is what the server is reached at, by the address that it listens on; it
 // is called after Listen.
-func (s *Server) URL() string { return s.cfg.Scheme() + "://" + s.Addr().String() }
+func (s *Server) URL() string { return s.Scheme() + "://" + s.Addr().String() }
 
 // Scheme is http or https.
-func (s *Server) Scheme() string { return s.cfg.Scheme() }
+func (s *Server) Scheme() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.Scheme()
+}
 
 // Addr is the address the server listens on; nil before Listen or Run.
 func (s *Server) Addr() net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listener == nil {
+	if s.at == nil {
 		return nil
 	}
-	return s.listener.Addr()
+	return s.at.listener.Addr()
 }
 
 // Run serves until ctx ends, then stops accepting and waits within
@@ -111,60 +95,67 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
 	}
-	base, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainingKey{}, (<-chan struct{})(s.draining)))
+	if err := s.mountNothing(); err != nil {
+		return err
+	}
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	srv := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: time.Duration(s.cfg.HeaderTimeout),
-		IdleTimeout:       time.Duration(s.cfg.IdleTimeout),
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return base },
-	}
-	if s.cfg.HTTP2 {
-		srv.Protocols = new(http.Protocols)
-		srv.Protocols.SetHTTP1(true)
-		srv.Protocols.SetHTTP2(true)
-		srv.Protocols.SetUnencryptedHTTP2(true)
-	}
-	serve := srv.Serve
-	if s.cfg.TLS != nil {
-		if err := s.cfg.TLS.secure(srv, s.cfg.HTTP2); err != nil {
-			return errors.Join(err, s.listener.Close())
-		}
-		serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") } // the certificates are in TLSConfig
-	}
-	served := make(chan error, 1)
-	go func() { served <- serve(s.listener) }()
+	s.mu.Lock()
+	s.base = base
+	s.start(s.at)
+	s.mu.Unlock()
+	var failure error
 	select {
-	case err := <-served:
-		return fmt.Errorf("serve http on %s: %w", s.cfg.Listen, err)
+	case failure = <-s.failed:
 	case <-ctx.Done():
 	}
-	close(s.draining)
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.cfg.DrainTimeout))
-	defer cancel()
-	err := srv.Shutdown(limit)
-	if err != nil {
-		cut()
-		err = errors.Join(fmt.Errorf("drain http: requests were still open after %v", time.Duration(s.cfg.DrainTimeout)), srv.Close())
+	return errors.Join(failure, s.stop(ctx, cut))
+}
+
+// stop ends all listeners and waits for the requests.
+func (s *Server) stop(ctx context.Context, cut context.CancelFunc) error {
+	close(s.stopping)
+	s.mu.Lock()
+	s.stopped = true
+	s.handlers.Load().retire()
+	ends := []*endpoint{s.at}
+	for e := range s.leaving {
+		ends = append(ends, e)
 	}
-	<-served
-	return err
+	drain := time.Duration(s.cfg.DrainTimeout)
+	s.mu.Unlock()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	errs := make([]error, len(ends))
+	var wg sync.WaitGroup
+	for i, e := range ends {
+		wg.Go(func() {
+			if errs[i] = e.shutdown(limit, drain); errs[i] != nil {
+				cut()
+				errs[i] = errors.Join(errs[i], e.server.Close())
+			}
+			<-e.served
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // Handler is what Run serves, for tests that bring their own listener.
 func (s *Server) Handler() http.Handler {
-	s.ops.Do(s.handleOps)
+	if err := s.mountNothing(); err != nil {
+		panic(err) // the server's own paths are always good
+	}
 	return http.HandlerFunc(s.serve)
 }
 
-type drainingKey struct{}
-
-// Draining is closed when the server of the request that ctx belongs to stops.
-// A handler that streams ends then; others need not look. It is nil, which
-// blocks for ever, outside a Server.
-func Draining(ctx context.Context) <-chan struct{} {
-	ch, _ := ctx.Value(drainingKey{}).(<-chan struct{})
-	return ch
+// mountNothing serves the server's own paths where nothing was mounted.
+func (s *Server) mountNothing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handlers.Load() != nil {
+		return nil
+	}
+	_, err := s.mount(s.cfg, nil, nil)
+	return err
 }

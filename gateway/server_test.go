@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/headrace/headrace/gateway/route"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -48,6 +50,19 @@ func started(t *testing.T, cfg Config, prepare func(*Server)) (url string, stop 
 	return s.URL(), stop
 }
 
+// mounted mounts handlers by method and path.
+func mounted(t *testing.T, s *Server, handlers map[string]http.HandlerFunc) {
+	t.Helper()
+	var routes []route.Route
+	for pattern, h := range handlers {
+		method, path, _ := strings.Cut(pattern, " ")
+		routes = append(routes, route.Route{Method: method, Path: path, ID: pattern, OwnTypes: true, Handler: h})
+	}
+	if _, err := s.Mount([]route.Table{{Routes: routes, Refuse: refuse}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
 	res, err := http.Get(url)
@@ -69,8 +84,10 @@ func TestAnswers(t *testing.T) {
 		reg.MustRegister(s)
 		s.Gatherer = reg
 		s.Ready = func(context.Context) error { return failing }
-		s.HandleFunc("GET /thing/{id}", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.PathValue("id")) })
-		s.HandleFunc("GET /own404", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "mine", 404) })
+		mounted(t, s, map[string]http.HandlerFunc{
+			"GET /thing/{id}": func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.PathValue("id")) },
+			"GET /own404":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "mine", 404) },
+		})
 	})
 	for _, tc := range []struct {
 		name, method, path string
@@ -86,7 +103,6 @@ func TestAnswers(t *testing.T) {
 		{"health", "GET", "/-/health", nil, 200, `{"status":"ok"}`},
 		{"ready", "GET", "/-/ready", nil, 200, `{"status":"ok"}`},
 		{"not ready", "GET", "/-/ready", errors.New("cluster main: no broker"), 503, `{"error_code":503,"message":"cluster main: no broker"}`},
-		{"no openapi", "GET", "/-/openapi.json", nil, 404, `{"error_code":404,"message":"HTTP 404 Not Found"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			failing = tc.ready
@@ -104,8 +120,8 @@ func TestAnswers(t *testing.T) {
 	}
 	_, text := get(t, url+"/-/metrics")
 	for _, want := range []string{
-		`headrace_http_requests_total{code="200",route="GET /thing/{id}"} 1`,
-		`headrace_http_requests_total{code="404",route="unmatched"} 2`,
+		`headrace_http_requests_total{code="200",route="GET /thing/{id}"} 2`,
+		`headrace_http_requests_total{code="404",route="unmatched"} 1`,
 		`headrace_http_request_duration_seconds_count{route="GET /own404"} 1`,
 	} {
 		if !strings.Contains(text, want) {
@@ -118,11 +134,13 @@ func TestPanicIsAnsweredWithoutItsValue(t *testing.T) {
 	var logged bytes.Buffer
 	cfg := DefaultConfig()
 	s := New(cfg, slog.New(slog.NewTextHandler(&logged, nil)))
-	s.HandleFunc("GET /early", func(http.ResponseWriter, *http.Request) { panic("hunter2") })
-	s.HandleFunc("GET /late", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "half")
-		w.(http.Flusher).Flush()
-		panic("hunter2")
+	mounted(t, s, map[string]http.HandlerFunc{
+		"GET /early": func(http.ResponseWriter, *http.Request) { panic("hunter2") },
+		"GET /late": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+			panic("hunter2")
+		},
 	})
 	srv := httptest.NewServer(s.Handler())
 	defer srv.Close()
@@ -160,8 +178,7 @@ func TestCompression(t *testing.T) {
 				text = text[n:]
 			}
 		}
-		s.HandleFunc("GET /x", h)
-		s.HandleFunc("PUT /x", h)
+		mounted(t, s, map[string]http.HandlerFunc{"GET /x": h, "PUT /x": h})
 	})
 	for _, tc := range []struct {
 		name, method, query, accept string

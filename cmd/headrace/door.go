@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -102,7 +101,7 @@ func (a *app) openDoor(p *pipelines.Project, s *pipelines.Supervisor, log *slog.
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s)
 	d := &door{server: gateway.New(cfg.Config, log), log: log}
 	registry.MustRegister(d.server)
-	d.server.Gatherer = registry
+	d.server.Gatherer, d.server.Info = registry, openapi.Info{Title: "Headrace", Version: version}
 	admins := make(admin.Fixed, 0, len(clusters))
 	for _, c := range clusters {
 		one, err := serveCluster(c, cfg.producer(c.Name), s.Ledger(httpLedger), prometheus.WrapRegistererWith(prometheus.Labels{"cluster": c.Name}, registry), log)
@@ -176,12 +175,9 @@ func (d *door) mountRESTProxy(cfg httpSettings, admins admin.Fixed) error {
 		return &exit{exitBadConfig, err}
 	}
 	d.rest = rest
-	rest.Mount(d.server.Mux())
-	doc, err := openapi.Handler(openapi.Info{Title: "Headrace", Version: version}, append(rest.Routes(), d.server.Routes()...)...)
-	if err != nil {
-		return fmt.Errorf("make the OpenAPI document: %w", err)
+	if _, err := d.server.Mount(rest.Tables()); err != nil {
+		return &exit{exitBadConfig, err}
 	}
-	d.server.OpenAPI = doc
 	return nil
 }
 

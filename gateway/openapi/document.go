@@ -1,14 +1,17 @@
+// Package openapi describes tables of routes: OpenAPI 3.1, with the schemas made
+// from the Go types that the routes name. It serves nothing but that document.
 package openapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // Info is the head of a document.
@@ -16,43 +19,50 @@ type Info struct {
 	Title, Version, Description string
 }
 
-// Document describes the routes in OpenAPI 3.1. Two routes with the same ID
-// are a programming error and panic.
-func Document(info Info, routes ...Route) map[string]any {
+// Document describes the routes that are not hidden, at their paths without
+// prefix. Two routes with the same ID, or two types of one name, are an error.
+func Document(info Info, tables ...route.Table) (map[string]any, error) {
 	s := &schemas{named: map[string]any{}, types: map[string]reflect.Type{}}
 	paths := map[string]map[string]any{}
 	seen, shapes := map[string]string{}, map[string]string{}
-	for _, r := range routes {
-		if at, twice := seen[r.ID]; twice {
-			panic("openapi: the operation " + r.ID + " is at " + at + " and at " + r.Path)
+	for _, t := range tables {
+		for _, r := range t.Routes {
+			if r.Hidden {
+				continue
+			}
+			if at, twice := seen[r.ID]; twice {
+				return nil, fmt.Errorf("describe the API: the operation %s is at %s and at %s", r.ID, at, r.Path)
+			}
+			seen[r.ID] = r.Path
+			r = firstNames(r, shapes)
+			path := strings.ReplaceAll(r.Path, "...}", "}")
+			if paths[path] == nil {
+				paths[path] = map[string]any{}
+			}
+			paths[path][strings.ToLower(r.Method)] = s.operation(r, t.Error)
 		}
-		seen[r.ID] = r.Path
-		r = firstNames(r, shapes)
-		path := strings.ReplaceAll(r.Path, "...}", "}")
-		if paths[path] == nil {
-			paths[path] = map[string]any{}
-		}
-		paths[path][strings.ToLower(r.Method)] = s.operation(r)
 	}
-	s.ref(reflect.TypeFor[wire.Error]())
+	if s.twice != "" {
+		return nil, fmt.Errorf("describe the API: %s", s.twice)
+	}
 	return map[string]any{
 		"openapi":    "3.1.0",
 		"info":       map[string]any{"title": info.Title, "version": info.Version, "description": info.Description},
 		"paths":      paths,
 		"components": map[string]any{"schemas": s.named},
-	}
+	}, nil
 }
 
 // firstNames gives the parameters of a path the names of the route that had
 // the shape first: OpenAPI knows paths by their shape.
-func firstNames(r Route, shapes map[string]string) Route {
-	shape := pathParam.ReplaceAllString(r.Path, "{}")
+func firstNames(r route.Route, shapes map[string]string) route.Route {
+	shape := route.Shape(r.Path)
 	first, known := shapes[shape]
 	if !known {
 		shapes[shape] = r.Path
 		return r
 	}
-	own, names := PathParams(r.Path), PathParams(first)
+	own, names := route.PathParams(r.Path), route.PathParams(first)
 	r.Path, r.Params = first, slices.Clone(r.Params)
 	for i := range r.Params {
 		if at := slices.Index(own, r.Params[i].Name); at >= 0 && r.Params[i].In == "path" {
@@ -62,11 +72,11 @@ func firstNames(r Route, shapes map[string]string) Route {
 	return r
 }
 
-func (s *schemas) operation(r Route) map[string]any {
+func (s *schemas) operation(r route.Route, failure route.Response) map[string]any {
 	op := map[string]any{
 		"operationId": r.ID,
 		"summary":     r.Summary,
-		"responses":   s.responses(r),
+		"responses":   s.responses(r, failure),
 	}
 	if r.Tag != "" {
 		op["tags"] = []string{r.Tag}
@@ -89,22 +99,22 @@ func (s *schemas) operation(r Route) map[string]any {
 }
 
 // parameters are those that the table names, and strings for the path's others.
-func (s *schemas) parameters(r Route) []any {
+func (s *schemas) parameters(r route.Route) []any {
 	var out []any
 	named := map[string]bool{}
 	for _, p := range r.Params {
 		named[p.In+" "+p.Name] = true
 		out = append(out, s.parameter(p))
 	}
-	for _, name := range PathParams(r.Path) {
+	for _, name := range route.PathParams(r.Path) {
 		if !named["path "+name] {
-			out = append(out, s.parameter(Param{Name: name, In: "path", Required: true}))
+			out = append(out, s.parameter(route.Param{Name: name, In: "path", Required: true}))
 		}
 	}
 	return out
 }
 
-func (s *schemas) parameter(p Param) map[string]any {
+func (s *schemas) parameter(p route.Param) map[string]any {
 	schema := map[string]any{"type": "string"}
 	if p.Type != nil {
 		schema = s.of(reflect.TypeOf(p.Type))
@@ -122,17 +132,13 @@ func (s *schemas) parameter(p Param) map[string]any {
 	return out
 }
 
-func (s *schemas) responses(r Route) map[string]any {
-	errorTypes := []string{wire.JSON}
-	if !strings.HasPrefix(r.Path, "/v3/") && !strings.HasPrefix(r.Path, "/-/") {
-		errorTypes = []string{wire.V2, wire.JSON}
+func (s *schemas) responses(r route.Route, failure route.Response) map[string]any {
+	out := map[string]any{}
+	if failure.Value != nil {
+		out["default"] = map[string]any{"description": "an error", "content": s.content(failure.Types, failure.Value)}
 	}
-	out := map[string]any{
-		"default": map[string]any{
-			"description": "an error",
-			"content":     s.content(errorTypes, wire.Error{}),
-		},
-		"406": map[string]any{"description": "nothing that is produced here is accepted"},
+	if len(r.Produces()) > 0 {
+		out["406"] = map[string]any{"description": "nothing that is produced here is accepted"}
 	}
 	for _, res := range r.Responses {
 		response := map[string]any{"description": res.Doc}
@@ -140,11 +146,7 @@ func (s *schemas) responses(r Route) map[string]any {
 			response["description"] = http.StatusText(res.Status)
 		}
 		if res.Value != nil {
-			types := res.Types
-			if len(types) == 0 {
-				types = []string{wire.JSON}
-			}
-			response["content"] = s.content(types, res.Value)
+			response["content"] = s.content(res.Types, res.Value)
 		}
 		out[strconv.Itoa(res.Status)] = response
 	}
@@ -152,10 +154,13 @@ func (s *schemas) responses(r Route) map[string]any {
 }
 
 func (s *schemas) content(types []string, value any) map[string]any {
+	if len(types) == 0 {
+		types = []string{route.JSON}
+	}
 	out := map[string]any{}
 	for _, t := range types {
 		media := map[string]any{}
-		if t == wire.JSON || strings.HasSuffix(t, "+json") {
+		if t == route.JSON || strings.HasSuffix(t, "+json") {
 			media["schema"] = s.of(reflect.TypeOf(value))
 		} else {
 			media["schema"] = map[string]any{"type": "string"}
@@ -165,14 +170,18 @@ func (s *schemas) content(types []string, value any) map[string]any {
 	return out
 }
 
-// Handler answers with the document of the routes, made once.
-func Handler(info Info, routes ...Route) (http.Handler, error) {
-	body, err := json.Marshal(Document(info, routes...))
+// Handler answers with the document of the tables, made once.
+func Handler(info Info, tables ...route.Table) (http.Handler, error) {
+	doc, err := Document(info, tables...)
 	if err != nil {
 		return nil, err
 	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("describe the API: %w", err)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", wire.JSON)
+		w.Header().Set("Content-Type", route.JSON)
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		_, _ = w.Write(body) // the client may be gone
 	}), nil

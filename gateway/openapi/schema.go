@@ -6,23 +6,25 @@ import (
 	"reflect"
 	"strings"
 	"time"
-
-	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
 // schemas collects the named types of a document.
 type schemas struct {
 	named map[string]any
 	types map[string]reflect.Type
+	twice string // why the document is wrong: two types of one name
 }
 
 var (
-	textType      = reflect.TypeFor[wire.Text]()
-	intType       = reflect.TypeFor[wire.Int]()
 	rawType       = reflect.TypeFor[json.RawMessage]()
 	timeType      = reflect.TypeFor[time.Time]()
 	marshalerType = reflect.TypeFor[encoding.TextMarshaler]()
+	describedType = reflect.TypeFor[Described]()
 )
+
+// Described is a type whose JSON is not what its Go type looks like. The zero
+// value must be able to tell.
+type Described interface{ JSONSchema() map[string]any }
 
 // of is the schema (JSON Schema 2020-12) of a value of the type, as
 // encoding/json writes it. Named structs become references.
@@ -30,14 +32,13 @@ func (s *schemas) of(t reflect.Type) map[string]any {
 	switch t {
 	case nil:
 		return map[string]any{}
-	case textType:
-		return map[string]any{"type": []string{"string", "number", "boolean"}}
-	case intType:
-		return map[string]any{"anyOf": []any{map[string]any{"type": "integer"}, map[string]any{"type": "string", "pattern": `^\s*-?[0-9]+\s*$`}}}
 	case rawType:
 		return map[string]any{}
 	case timeType:
 		return map[string]any{"type": "string", "format": "date-time"}
+	}
+	if t.Kind() != reflect.Pointer && t.Implements(describedType) {
+		return reflect.Zero(t).Interface().(Described).JSONSchema()
 	}
 	if t.Kind() != reflect.Pointer && t.Implements(marshalerType) {
 		return map[string]any{"type": "string"}
@@ -91,7 +92,7 @@ func (s *schemas) ref(t reflect.Type) map[string]any {
 		return s.object(t)
 	}
 	if other, known := s.types[name]; known && other != t {
-		panic("openapi: two types are called " + name + ": " + other.PkgPath() + " and " + t.PkgPath())
+		s.twice = "two types are called " + name + ": " + other.PkgPath() + " and " + t.PkgPath()
 	}
 	s.types[name] = t
 	if _, known := s.named[name]; !known {

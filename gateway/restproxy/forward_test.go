@@ -84,7 +84,7 @@ func TestForwarding(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d %s", tc.method, tc.path, status, body, tc.status, tc.want)
 		}
 	}
-	if n := a.proxy.Consumers() + b.proxy.Consumers(); n != 0 {
+	if n := a.proxy.reads.Instances() + b.proxy.reads.Instances(); n != 0 {
 		t.Errorf("%d consumers are left", n)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 	"github.com/headrace/headrace/internal/backoff"
 )
 
@@ -115,7 +115,7 @@ func (l *limits) cost(name string) int {
 }
 
 // guard lets a route's handler answer while there are permits.
-func (l *limits) guard(r openapi.Route) http.Handler {
+func (l *limits) guard(r route.Route) http.Handler {
 	cost := float64(l.cost(r.Name))
 	if l.requests.PerSecond <= 0 && l.requests.PerCluster <= 0 || cost <= 0 {
 		return r.Handler

@@ -19,7 +19,6 @@ import (
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
 )
 
@@ -81,8 +80,7 @@ func serveWith(t testing.TB, http gateway.Config, bootstrap []string, change fun
 		t.Fatal(err)
 	}
 	p.server = gateway.New(http, nil)
-	p.proxy.Mount(p.server.Mux())
-	if p.server.OpenAPI, err = openapi.Handler(openapi.Info{Title: "T", Version: "1"}, append(p.proxy.Routes(), p.server.Routes()...)...); err != nil {
+	if _, err := p.server.Mount(p.proxy.Tables()); err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(p.server.Handler())

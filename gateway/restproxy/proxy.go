@@ -13,11 +13,11 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/reader"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
 	"github.com/headrace/headrace/gateway/restproxy/consume"
 	"github.com/headrace/headrace/gateway/restproxy/produce"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 var errNoHost = errors.New("there is no scheme or host")
@@ -58,8 +58,7 @@ type Config struct {
 // Proxy serves the endpoints and owns the consumers that clients made.
 type Proxy struct {
 	reads  *consume.Handler
-	routes []openapi.Route // served and refused
-	served []openapi.Route
+	v2, v3 []route.Route
 }
 
 // New returns a Proxy. The settings must be valid.
@@ -98,29 +97,29 @@ func New(cfg Config) (*Proxy, error) {
 		if isV3(r.Path) && !cfg.V3 || !isV3(r.Path) && !cfg.V2 {
 			continue
 		}
-		if !permitted(r.Name, cfg.Allow, cfg.Block) {
-			r.OwnTypes, r.Handler = true, http.HandlerFunc(refuse)
-			p.routes = append(p.routes, r)
-			continue
+		if permitted(r.Name, cfg.Allow, cfg.Block) {
+			r.Handler = limits.guard(r)
+		} else {
+			r.OwnTypes, r.Hidden, r.Handler = true, true, http.HandlerFunc(refuse)
 		}
-		p.served = append(p.served, r)
-		r.Handler = limits.guard(r)
-		p.routes = append(p.routes, r)
+		if isV3(r.Path) {
+			p.v3 = append(p.v3, r)
+		} else {
+			p.v2 = append(p.v2, r)
+		}
 	}
 	return p, nil
 }
 
-// Routes are the endpoints that are served, for the API's description.
-func (p *Proxy) Routes() []openapi.Route { return p.served }
-
-// Mount serves the endpoints on mux, at their paths and under Prefix.
-func (p *Proxy) Mount(mux openapi.Mux) {
-	openapi.Mount(mux, "", p.routes...)
-	openapi.Mount(mux, Prefix, p.routes...)
+// Tables are the endpoints of v2 and of v3, at their paths and under Prefix.
+// Endpoints that are not permitted are in them and hidden.
+func (p *Proxy) Tables() []route.Table {
+	prefixes := []string{"", Prefix}
+	return []route.Table{
+		{Routes: p.v2, Prefixes: prefixes, Refuse: wire.Refuse, Error: route.Response{Value: wire.Error{}, Types: []string{wire.V2, wire.JSON}}},
+		{Routes: p.v3, Prefixes: prefixes, Refuse: wire.Refuse, Error: route.Response{Value: wire.Error{}}},
+	}
 }
-
-// Consumers is the number of consumers that exist now.
-func (p *Proxy) Consumers() int { return p.reads.Instances() }
 
 // Close closes all consumers within ctx.
 func (p *Proxy) Close(ctx context.Context) error { return p.reads.Close(ctx) }

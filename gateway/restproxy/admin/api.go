@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector/kafka/admin"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
@@ -38,12 +37,6 @@ type Deps struct {
 	Links     wire.LinkOptions
 	// Page answers GET / to a browser; nil answers {} to it as well.
 	Page http.Handler
-}
-
-// Register serves the endpoints on mux under prefix: "" or /kafka. Where other
-// packages serve methods of the same paths, mount their Routes together.
-func Register(mux *http.ServeMux, prefix string, deps Deps) {
-	openapi.Mount(mux, prefix, Routes(deps)...)
 }
 
 type api struct{ Deps }

@@ -305,9 +305,7 @@ func TestDeadCluster(t *testing.T) {
 func TestSeveralClusters(t *testing.T) {
 	_, one := newCluster(t, "lkc-1")
 	second, two := newCluster(t, "lkc-2", kfake.SeedTopics(1, "only-in-two"))
-	mux := http.NewServeMux()
-	Register(mux, "", Deps{Clusters: Fixed{one, two}})
-	p := &proxy{t: t, handler: mux}
+	p := &proxy{t: t, handler: serve(t, Deps{Clusters: Fixed{one, two}})}
 	if w := p.must(200, "GET", "/v3/clusters", ""); strings.Count(w.Body.String(), `"kind":"KafkaCluster"`) != 2 {
 		t.Errorf("got %s", w.Body)
 	}
@@ -317,9 +315,7 @@ func TestSeveralClusters(t *testing.T) {
 		t.Errorf("v2 is not on the first cluster: %s", w.Body)
 	}
 	_, again := newCluster(t, "lkc-1")
-	mux = http.NewServeMux()
-	Register(mux, "", Deps{Clusters: Fixed{one, two, again}})
-	if w := (&proxy{t: t, handler: mux}).must(200, "GET", "/v3/clusters", ""); strings.Count(w.Body.String(), `"kind":"KafkaCluster"`) != 2 {
+	if w := (&proxy{t: t, handler: serve(t, Deps{Clusters: Fixed{one, two, again}})}).must(200, "GET", "/v3/clusters", ""); strings.Count(w.Body.String(), `"kind":"KafkaCluster"`) != 2 {
 		t.Errorf("two entries of one cluster: %s", w.Body)
 	}
 	second.Close()
@@ -331,12 +327,9 @@ func TestSeveralClusters(t *testing.T) {
 
 func TestPrefixSlashAuthorityAndPage(t *testing.T) {
 	_, one := newCluster(t, clusterID)
-	mux := http.NewServeMux()
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
 	deps := Deps{Clusters: Fixed{one}, Authority: "mds.example", Page: page}
-	Register(mux, "", deps)
-	Register(mux, "/kafka", deps)
-	p := &proxy{t: t, handler: mux}
+	p := &proxy{t: t, handler: serve(t, deps)}
 	plain := p.must(200, "GET", "./brokers/1", "").Body.String()
 	if slash := p.must(200, "GET", "./brokers/1/", "").Body.String(); slash != plain {
 		t.Errorf("with a slash: %s", slash)

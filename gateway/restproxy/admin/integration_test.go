@@ -19,7 +19,8 @@ import (
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/admin"
-	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 	"github.com/headrace/headrace/test/services"
 )
 
@@ -38,15 +39,12 @@ func onReal(t *testing.T, s kafka.Settings) *realProxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	mux := http.NewServeMux()
 	a := admin.New(c)
-	Register(mux, "", Deps{Clusters: Fixed{a}})
-	mux.Handle("/", openapi.NotFoundHandler())
 	id, err := a.ID(t.Context())
 	if err != nil {
 		id = "unknown" // the test is about why
 	}
-	return &realProxy{&proxy{t: t, handler: mux, admin: a}, id}
+	return &realProxy{&proxy{t: t, handler: serve(t, Deps{Clusters: Fixed{a}}), admin: a}, id}
 }
 
 // ask calls an endpoint below the cluster and returns what it answers.

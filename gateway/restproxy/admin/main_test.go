@@ -18,7 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/headrace/headrace/connector/kafka/admin"
-	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -47,13 +48,18 @@ func newProxy(t *testing.T, opts ...kfake.Opt) *proxy {
 	t.Helper()
 	p := &proxy{t: t}
 	p.kafka, p.admin = newCluster(t, clusterID, opts...)
-	mux := http.NewServeMux()
-	deps := Deps{Clusters: Fixed{p.admin}}
-	Register(mux, "", deps)
-	Register(mux, "/kafka", deps)
-	mux.Handle("/", openapi.NotFoundHandler())
-	p.handler = mux
+	p.handler = serve(t, Deps{Clusters: Fixed{p.admin}})
 	return p
+}
+
+// serve is the endpoints at their paths and below /kafka.
+func serve(t *testing.T, deps Deps) http.Handler {
+	t.Helper()
+	h, err := route.Handler([]route.Table{{Routes: Routes(deps), Prefixes: []string{"", "/kafka"}, Refuse: wire.Refuse}}, route.Options{NotFound: wire.Refuse})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func newCluster(t *testing.T, id string, opts ...kfake.Opt) (*kfake.Cluster, *admin.Admin) {

@@ -11,6 +11,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 var testInfo = openapi.Info{Title: "Headrace", Version: "test"}
@@ -18,7 +20,7 @@ var testInfo = openapi.Info{Title: "Headrace", Version: "test"}
 // document is the OpenAPI document as clients read it.
 func document(t *testing.T) map[string]any {
 	t.Helper()
-	h, err := openapi.Handler(testInfo, Routes(Deps{})...)
+	h, err := openapi.Handler(testInfo, route.Table{Routes: Routes(Deps{}), Error: route.Response{Value: wire.Error{}, Types: []string{wire.V2, wire.JSON}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func TestOpenAPIIsComplete(t *testing.T) {
 				given[p["name"].(string)] = true
 			}
 		}
-		for _, name := range openapi.PathParams(r.Path) {
+		for _, name := range route.PathParams(r.Path) {
 			if !given[name] {
 				t.Errorf("%s %s: the parameter %s is not described", r.Method, r.Path, name)
 			}

@@ -4,18 +4,18 @@ import (
 	"net/http"
 
 	"github.com/headrace/headrace/connector/kafka/admin"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 const underCluster = "/v3/clusters/{cluster_id}"
 
 // Routes is the table of the endpoints: section for section that of
 // docs/rest-proxy.md.
-func Routes(deps Deps) []openapi.Route {
+func Routes(deps Deps) []route.Route {
 	a := &api{deps}
-	var routes []openapi.Route
-	for _, part := range [][]openapi.Route{
+	var routes []route.Route
+	for _, part := range [][]route.Route{
 		a.clusterRoutes(), a.aclRoutes(), a.configRoutes(), a.groupRoutes(), a.topicRoutes(), a.partitionRoutes(), a.v2Routes(),
 	} {
 		routes = append(routes, part...)
@@ -23,39 +23,39 @@ func Routes(deps Deps) []openapi.Route {
 	return routes
 }
 
-func (a *api) get(path, id, name, tag, summary string, serve func(*request) (reply, error), body any) openapi.Route {
-	return openapi.Route{
+func (a *api) get(path, id, name, tag, summary string, serve func(*request) (reply, error), body any) route.Route {
+	return route.Route{
 		Method: http.MethodGet, Path: path, ID: id, Name: name, Tag: tag, Summary: summary, Params: numbers(path), Handler: a.v3(serve),
-		Responses: []openapi.Response{{Status: http.StatusOK, Value: body}},
+		Responses: []route.Response{{Status: http.StatusOK, Value: body}},
 	}
 }
 
 // change is a method that takes a body, unless it is nil, and answers 204.
-func (a *api) change(method, path, id, name, tag, summary string, serve func(*request) (reply, error), body any) openapi.Route {
-	route := openapi.Route{
+func (a *api) change(method, path, id, name, tag, summary string, serve func(*request) (reply, error), body any) route.Route {
+	entry := route.Route{
 		Method: method, Path: path, ID: id, Name: name, Tag: tag, Summary: summary, Params: numbers(path), Handler: a.v3(serve),
-		Responses: []openapi.Response{{Status: http.StatusNoContent}},
+		Responses: []route.Response{{Status: http.StatusNoContent}},
 	}
 	if body != nil {
-		route.Request = &openapi.Body{Types: []string{wire.JSON}, Value: body}
+		entry.Request = &route.Body{Types: []string{wire.JSON}, Value: body}
 	}
-	return route
+	return entry
 }
 
 // numbers are the parameters of a path that are integers.
-func numbers(path string) []openapi.Param {
-	var params []openapi.Param
-	for _, name := range openapi.PathParams(path) {
+func numbers(path string) []route.Param {
+	var params []route.Param
+	for _, name := range route.PathParams(path) {
 		if name == "broker_id" || name == "partition_id" {
-			params = append(params, openapi.Param{Name: name, In: "path", Type: int32(0), Required: true})
+			params = append(params, route.Param{Name: name, In: "path", Type: int32(0), Required: true})
 		}
 	}
 	return params
 }
 
-func (a *api) clusterRoutes() []openapi.Route {
+func (a *api) clusterRoutes() []route.Route {
 	const c = underCluster
-	return []openapi.Route{
+	return []route.Route{
 		a.get("/v3/clusters", "listKafkaClusters", "api.v3.clusters.list", "Cluster", "List the clusters", a.clusters, List[Cluster]{}),
 		a.get(c, "getKafkaCluster", "api.v3.clusters.get", "Cluster", "Get a cluster", a.cluster, Cluster{}),
 		a.get(c+"/brokers", "listKafkaBrokers", "api.v3.brokers.list", "Broker", "List the brokers", a.brokers, List[Broker]{}),
@@ -64,10 +64,10 @@ func (a *api) clusterRoutes() []openapi.Route {
 	}
 }
 
-func (a *api) aclRoutes() []openapi.Route {
+func (a *api) aclRoutes() []route.Route {
 	const path, tag = underCluster + "/acls", "ACL"
-	filter := func(required bool) []openapi.Param {
-		return []openapi.Param{
+	filter := func(required bool) []route.Param {
+		return []route.Param{
 			{Name: "resource_type", In: "query", Enum: admin.ACLResources(), Required: required},
 			{Name: "resource_name", In: "query"},
 			{Name: "pattern_type", In: "query", Enum: admin.ACLPatterns(), Required: required},
@@ -80,18 +80,18 @@ func (a *api) aclRoutes() []openapi.Route {
 	search := a.get(path, "getKafkaAcls", "api.v3.acls.list", tag, "Search ACLs", a.searchACLs, List[ACL]{})
 	search.Params = filter(false)
 	create := a.change(http.MethodPost, path, "createKafkaAcls", "api.v3.acls.create", tag, "Create an ACL", a.createACL, CreateACLRequest{})
-	create.Responses = []openapi.Response{{Status: http.StatusCreated}}
+	create.Responses = []route.Response{{Status: http.StatusCreated}}
 	remove := a.get(path, "deleteKafkaAcls", "api.v3.acls.delete", tag, "Delete ACLs", a.deleteACLs, DeletedACLs{})
 	remove.Method, remove.Params = http.MethodDelete, filter(true)
-	return []openapi.Route{
+	return []route.Route{
 		search, create, remove,
 		a.change(http.MethodPost, path+":batch", "batchCreateKafkaAcls", "api.v3.acls.batch-create", tag, "Create ACLs", a.createACLs, CreateACLsRequest{}),
 	}
 }
 
-func (a *api) configRoutes() []openapi.Route {
+func (a *api) configRoutes() []route.Route {
 	const tag = "Configs"
-	var routes []openapi.Route
+	var routes []route.Route
 	for _, of := range []struct {
 		path, name, id, what string
 		owner                func(*request) (owner, error)
@@ -112,19 +112,19 @@ func (a *api) configRoutes() []openapi.Route {
 	}
 	alter := a.change(http.MethodPost, underCluster+"/topics/-/configs:alter", "updateKafkaTopicConfigBatchAll", "api.v3.topic-configs.alter-multi", tag,
 		"Alter the configurations of several topics", a.alterTopics, AlterTopicsRequest{})
-	alter.Responses = append(alter.Responses, openapi.Response{Status: http.StatusMultiStatus, Value: AlterTopicsFailures{}, Doc: "Kafka refused some"})
+	alter.Responses = append(alter.Responses, route.Response{Status: http.StatusMultiStatus, Value: AlterTopicsFailures{}, Doc: "Kafka refused some"})
 	return append(routes, alter,
 		a.get(underCluster+"/brokers/-/configs", "listKafkaAllBrokersConfigs", "api.v3.brokers-configs.list", tag, "List the configurations of all brokers", a.allBrokerConfigs, List[BrokerConfig]{}),
 		a.get(underCluster+"/topics/-/configs", "listKafkaAllTopicConfigs", "api.v3.topic-configs.list", tag, "List the configurations of all topics", a.allTopicConfigs, List[TopicConfig]{}),
 	)
 }
 
-func (a *api) groupRoutes() []openapi.Route {
+func (a *api) groupRoutes() []route.Route {
 	const groups, tag = underCluster + "/consumer-groups", "Consumer Group"
 	const group = groups + "/{consumer_group_id}"
 	const consumer = group + "/consumers/{consumer_id}"
 	const partition = "/{topic_name}/partitions/{partition_id}"
-	return []openapi.Route{
+	return []route.Route{
 		a.get(groups, "listKafkaConsumerGroups", "api.v3.consumer-groups.list", tag, "List the consumer groups", a.groups, List[ConsumerGroup]{}),
 		a.get(group, "getKafkaConsumerGroup", "api.v3.consumer-groups.get", tag, "Get a consumer group", a.group, ConsumerGroup{}),
 		a.change(http.MethodDelete, group, "deleteKafkaConsumerGroup", "api.v3.consumer-groups.delete", tag, "Delete an empty consumer group", a.deleteGroup, nil),
@@ -138,34 +138,34 @@ func (a *api) groupRoutes() []openapi.Route {
 	}
 }
 
-func (a *api) topicRoutes() []openapi.Route {
+func (a *api) topicRoutes() []route.Route {
 	const topics, topic, tag = underCluster + "/topics", underCluster + "/topics/{topic_name}", "Topic"
 	many := a.get(topics, "listKafkaTopics", "api.v3.topics.list", tag, "List the topics", a.topics, List[Topic]{})
-	many.Params = append(many.Params, openapi.Param{Name: "includeAuthorizedOperations", In: "query", Type: false})
+	many.Params = append(many.Params, route.Param{Name: "includeAuthorizedOperations", In: "query", Type: false})
 	one := a.get(topic, "getKafkaTopic", "api.v3.topics.get", tag, "Get a topic", a.topic, Topic{})
-	one.Params = append(one.Params, openapi.Param{Name: "include_authorized_operations", In: "query", Type: false})
+	one.Params = append(one.Params, route.Param{Name: "include_authorized_operations", In: "query", Type: false})
 	create := a.change(http.MethodPost, topics, "createKafkaTopic", "api.v3.topics.create", tag, "Create a topic", a.createTopic, CreateTopicRequest{})
-	create.Responses = []openapi.Response{
+	create.Responses = []route.Response{
 		{Status: http.StatusCreated, Value: Topic{}}, {Status: http.StatusOK, Value: Topic{}, Doc: "with validate_only: it could be created"},
 	}
 	grow := a.change(http.MethodPatch, topic, "updatePartitionCountKafkaTopic", "api.v3.topics.update", tag, "Increase a topic's partitions", a.updatePartitions, UpdatePartitionsRequest{})
-	grow.Responses = []openapi.Response{{Status: http.StatusOK, Value: Topic{}}}
-	return []openapi.Route{
+	grow.Responses = []route.Response{{Status: http.StatusOK, Value: Topic{}}}
+	return []route.Route{
 		many, one, create, grow,
 		a.change(http.MethodDelete, topic, "deleteKafkaTopic", "api.v3.topics.delete", tag, "Delete a topic", a.deleteTopic, nil),
 	}
 }
 
-func (a *api) partitionRoutes() []openapi.Route {
+func (a *api) partitionRoutes() []route.Route {
 	const topics, tag = underCluster + "/topics", "Partition"
 	const partitions = topics + "/{topic_name}/partitions"
 	const partition = partitions + "/{partition_id}"
 	offsets := a.get(partition+"/offset", "getKafkaPartitionOffsets", "api.v3.partitions.list.offsets", tag, "Get a partition's offsets", a.offsets, PartitionOffsets{})
-	offsets.Params = append(offsets.Params, openapi.Param{Name: "offset_type", In: "query", Enum: []string{"earliest_and_latest"}})
+	offsets.Params = append(offsets.Params, route.Param{Name: "offset_type", In: "query", Enum: []string{"earliest_and_latest"}})
 	remove := a.get(partition+"/records", "deleteKafkaRecords", "api.v3.records.delete", tag, "Delete the records before an offset", a.deleteRecords, PartitionOffsets{})
 	remove.Method = http.MethodDelete
-	remove.Params = append(remove.Params, openapi.Param{Name: "before_offset", In: "query", Required: true, Doc: "the first offset to keep, or latest to keep none"})
-	return []openapi.Route{
+	remove.Params = append(remove.Params, route.Param{Name: "before_offset", In: "query", Required: true, Doc: "the first offset to keep, or latest to keep none"})
+	return []route.Route{
 		a.get(partitions, "listKafkaPartitions", "api.v3.partitions.list", tag, "List a topic's partitions", a.partitions, List[Partition]{}),
 		a.get(partition, "getKafkaPartition", "api.v3.partitions.get", tag, "Get a partition", a.partition, Partition{}),
 		offsets, remove,
@@ -177,32 +177,32 @@ func (a *api) partitionRoutes() []openapi.Route {
 	}
 }
 
-func (a *api) v2Routes() []openapi.Route {
+func (a *api) v2Routes() []route.Route {
 	const tag = "v2 metadata"
-	get := func(path, id, name, summary string, serve func(*http.Request, *admin.Admin) (any, error), body any) openapi.Route {
-		route := openapi.Route{
+	get := func(path, id, name, summary string, serve func(*http.Request, *admin.Admin) (any, error), body any) route.Route {
+		entry := route.Route{
 			Method: http.MethodGet, Path: path, ID: id, Name: name, Tag: tag, Summary: summary, Handler: a.v2(serve),
-			Responses: []openapi.Response{{Status: http.StatusOK, Value: body, Types: v2Types}},
+			Responses: []route.Response{{Status: http.StatusOK, Value: body, Types: v2Types}},
 		}
-		for _, p := range openapi.PathParams(path) {
+		for _, p := range route.PathParams(path) {
 			if p == "partition" {
-				route.Params = append(route.Params, openapi.Param{Name: p, In: "path", Type: int32(0), Required: true})
+				entry.Params = append(entry.Params, route.Param{Name: p, In: "path", Type: int32(0), Required: true})
 			}
 		}
-		return route
+		return entry
 	}
-	root := openapi.Route{
+	root := route.Route{
 		Method: http.MethodGet, Path: "/", ID: "getRoot", Name: "api.v2.root.get", Tag: tag, Summary: "Nothing, or the page for a browser", Handler: a.root(),
-		Responses: []openapi.Response{{Status: http.StatusOK, Value: Empty{}, Types: v2Types}},
+		Responses: []route.Response{{Status: http.StatusOK, Value: Empty{}, Types: v2Types}},
 	}
 	post := root
 	post.Method, post.ID, post.Name, post.Summary = http.MethodPost, "postRoot", "api.v2.root.post", "Nothing"
-	post.Request = &openapi.Body{Types: v2Types, Value: map[string]any{}, Optional: true}
+	post.Request = &route.Body{Types: v2Types, Value: map[string]any{}, Optional: true}
 	if a.Page != nil {
-		root.Responses = append([]openapi.Response(nil), root.Responses...)
+		root.Responses = append([]route.Response(nil), root.Responses...)
 		root.Responses[0].Types = append([]string{"text/html"}, v2Types...)
 	}
-	return []openapi.Route{
+	return []route.Route{
 		root, post,
 		get("/topics", "listTopicsV2", "api.v2.topics.list", "List the topics", v2Topics, []string{}),
 		get("/topics/{topic}", "getTopicV2", "api.v2.topics.get", "Get a topic", v2TopicOf, V2Topic{}),

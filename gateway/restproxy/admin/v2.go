@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // Empty is the answer of the root.
@@ -55,7 +56,7 @@ func (a *api) v2(serve func(*http.Request, *admin.Admin) (any, error)) http.Hand
 			wire.WriteError(w, r, errorOf(err))
 			return
 		}
-		mediaType, _ := wire.Accepts(r, v2Types...) // checked by the route table
+		mediaType, _ := route.Accepts(r, v2Types...) // checked by the route table
 		wire.WriteJSON(w, r, http.StatusOK, mediaType, body)
 	})
 }
@@ -82,7 +83,7 @@ func (a *api) root() http.Handler {
 		if a.Page != nil && r.Method != http.MethodPost {
 			types = append([]string{wire.V2, wire.JSON}, "text/html")
 		}
-		mediaType, _ := wire.Accepts(r, types...)
+		mediaType, _ := route.Accepts(r, types...)
 		if mediaType == "text/html" {
 			a.Page.ServeHTTP(w, r)
 			return

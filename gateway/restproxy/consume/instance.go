@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 type instanceKey struct{ group, name string }
@@ -169,7 +170,7 @@ func (h *Handler) remove(_ http.ResponseWriter, r *http.Request, in *instance) (
 
 // negotiate checks the media types of a request that is answered as v2 JSON.
 func negotiate(r *http.Request) error {
-	mediaType, _, ok := wire.ContentType(r)
+	mediaType, _, ok := route.ContentType(r)
 	if !ok || mediaType != "" && mediaType != wire.V2 && mediaType != wire.JSON && formatOf(mediaType) == "" {
 		return wire.UnsupportedMediaType()
 	}
@@ -177,7 +178,7 @@ func negotiate(r *http.Request) error {
 	for _, f := range formats {
 		offered = append(offered, mediaTypeOf(f))
 	}
-	if _, ok := wire.Accepts(r, offered...); !ok {
+	if _, ok := route.Accepts(r, offered...); !ok {
 		return wire.NotAcceptable()
 	}
 	return nil

@@ -19,8 +19,9 @@ import (
 	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/produce"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 	"github.com/headrace/headrace/test/services"
 )
 
@@ -48,8 +49,9 @@ func onKafka(t *testing.T) (p *proxy, topic string) {
 	t.Cleanup(func() { _ = e.Close(context.Background()) })
 	h := produce.New(produce.Config{Route: produce.OneCluster(e)})
 	s := gateway.New(gateway.DefaultConfig(), nil)
-	openapi.Mount(s.Mux(), "", h.Routes()...)
-	openapi.Mount(s.Mux(), "", p.handler.Routes()...)
+	if _, err := s.Mount([]route.Table{{Routes: append(h.Routes(), p.handler.Routes()...), Refuse: wire.Refuse}}); err != nil {
+		t.Fatal(err)
+	}
 	p.url = serveHandler(t, s.Handler())
 	return p, topic
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 var _ reader.Cluster = (*kafka.Cluster)(nil)
@@ -64,7 +64,9 @@ func serveOn(t testing.TB, cfg Config, bootstrap []string) *proxy {
 	}
 	h := New(cfg)
 	s := gateway.New(gateway.DefaultConfig(), nil)
-	openapi.Mount(s.Mux(), "", h.Routes()...)
+	if _, err := s.Mount([]route.Table{{Routes: h.Routes(), Refuse: wire.Refuse}}); err != nil {
+		t.Fatal(err)
+	}
 	url := serveHandler(t, s.Handler())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // read is GET /v3/clusters/{c}/topics/{t}/partitions/{p}/records: a read
@@ -108,7 +109,7 @@ func (h *Handler) readRequest(r *http.Request) (req reader.Request, format strin
 	for _, f := range formats {
 		offered = append(offered, mediaTypeOf(f))
 	}
-	mediaType, ok := wire.Accepts(r, offered...)
+	mediaType, ok := route.Accepts(r, offered...)
 	if !ok {
 		return req, "", wire.NotAcceptable()
 	}

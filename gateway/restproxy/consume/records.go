@@ -7,6 +7,7 @@ import (
 
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // requested is the embedded format that the Accept header asks for. Anything,
@@ -17,7 +18,7 @@ func requested(r *http.Request, own string) (string, error) {
 	for _, f := range formats {
 		offered = append(offered, mediaTypeOf(f))
 	}
-	mediaType, ok := wire.Accepts(r, append(offered, wire.V2, wire.JSON)...)
+	mediaType, ok := route.Accepts(r, append(offered, wire.V2, wire.JSON)...)
 	switch {
 	case !ok:
 		return "", wire.NotAcceptable()

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/headrace/headrace/connector/kafka/reader"
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // The shapes of records, for the API's description. They are written without
@@ -63,7 +63,7 @@ type (
 )
 
 // Routes is the table of the endpoints.
-func (h *Handler) Routes() []openapi.Route {
+func (h *Handler) Routes() []route.Route {
 	const group, tag = "/consumers/{group}", "v2 consumers"
 	const one = group + "/instances/{instance}"
 	var embedded []string
@@ -71,43 +71,43 @@ func (h *Handler) Routes() []openapi.Route {
 		embedded = append(embedded, mediaTypeOf(f))
 	}
 	states := append([]string{wire.V2, wire.JSON}, embedded...)
-	route := func(method, path, id, name, summary string, serve http.HandlerFunc, request, answer any) openapi.Route {
-		r := openapi.Route{Method: method, Path: path, ID: id, Name: "api.v2.consumers." + name, Tag: tag, Summary: summary,
-			OwnTypes: true, Handler: serve, Responses: []openapi.Response{{Status: http.StatusNoContent}}}
+	entry := func(method, path, id, name, summary string, serve http.HandlerFunc, request, answer any) route.Route {
+		r := route.Route{Method: method, Path: path, ID: id, Name: "api.v2.consumers." + name, Tag: tag, Summary: summary,
+			OwnTypes: true, Handler: serve, Responses: []route.Response{{Status: http.StatusNoContent}}}
 		if request != nil {
-			r.Request = &openapi.Body{Types: states, Value: request}
+			r.Request = &route.Body{Types: states, Value: request}
 		}
 		if answer != nil {
-			r.Responses = []openapi.Response{{Status: http.StatusOK, Value: answer, Types: []string{wire.V2}}}
+			r.Responses = []route.Response{{Status: http.StatusOK, Value: answer, Types: []string{wire.V2}}}
 		}
 		return r
 	}
-	read := route("GET", one+"/records", "readRecordsV2", "consume", "Read what comes next", h.with(h.records), nil, []ConsumedRecord{})
+	read := entry("GET", one+"/records", "readRecordsV2", "consume", "Read what comes next", h.with(h.records), nil, []ConsumedRecord{})
 	read.Responses[0].Types = slices.Clone(embedded)
-	read.Params = []openapi.Param{
+	read.Params = []route.Param{
 		{Name: "timeout", In: "query", Type: int64(0), Doc: "milliseconds; can only shorten what the consumer waits"},
 		{Name: "max_bytes", In: "query", Type: int64(0), Doc: "of keys and values; one record always passes"},
 		{Name: "metadata", In: "query", Type: false, Doc: "headers and timestamps too"},
 	}
-	create := route("POST", group, "createConsumerV2", "create", "Make a consumer", h.create, ConsumerCreate{}, ConsumerInstance{})
-	commit := route("POST", one+"/offsets", "commitOffsetsV2", "commit-offsets", "Store positions; without a body those behind what was read", h.with(h.commit), TopicOffsets{}, []struct{}{})
+	create := entry("POST", group, "createConsumerV2", "create", "Make a consumer", h.create, ConsumerCreate{}, ConsumerInstance{})
+	commit := entry("POST", one+"/offsets", "commitOffsetsV2", "commit-offsets", "Store positions; without a body those behind what was read", h.with(h.commit), TopicOffsets{}, []struct{}{})
 	create.Request.Optional, commit.Request.Optional = true, true
-	return []openapi.Route{
+	return []route.Route{
 		create, read, commit,
-		route("DELETE", one, "deleteConsumerV2", "delete", "Close a consumer", h.with(h.remove), nil, nil),
-		route("POST", one+"/subscription", "subscribeV2", "subscribe", "Subscribe to topics", h.with(h.subscribe), SubscriptionRequest{}, nil),
-		route("GET", one+"/subscription", "getSubscriptionV2", "get-subscription", "Get the subscribed topics", h.with(h.subscription), nil, Subscription{}),
-		route("DELETE", one+"/subscription", "unsubscribeV2", "unsubscribe", "End the subscription", h.with(h.unsubscribe), nil, nil),
-		route("POST", one+"/assignments", "assignV2", "assign", "Choose partitions", h.with(h.assign), TopicPartitions{}, nil),
-		route("GET", one+"/assignments", "getAssignmentsV2", "get-assignments", "Get the assigned partitions", h.with(h.assignments), nil, TopicPartitions{}),
-		route("POST", one+"/positions", "seekV2", "seek-to-offset", "Go to offsets or times", h.with(h.seek), Positions{}, nil),
-		route("POST", one+"/positions/beginning", "seekToBeginningV2", "seek-to-beginning", "Go to the first records", h.with(h.seekTo(reader.Earliest)), TopicPartitions{}, nil),
-		route("POST", one+"/positions/end", "seekToEndV2", "seek-to-end", "Go behind the last records", h.with(h.seekTo(reader.Latest)), TopicPartitions{}, nil),
-		route("GET", one+"/offsets", "getCommittedV2", "get-committed-offsets", "Get stored positions", h.with(h.committed), TopicPartitions{}, TopicOffsets{}),
+		entry("DELETE", one, "deleteConsumerV2", "delete", "Close a consumer", h.with(h.remove), nil, nil),
+		entry("POST", one+"/subscription", "subscribeV2", "subscribe", "Subscribe to topics", h.with(h.subscribe), SubscriptionRequest{}, nil),
+		entry("GET", one+"/subscription", "getSubscriptionV2", "get-subscription", "Get the subscribed topics", h.with(h.subscription), nil, Subscription{}),
+		entry("DELETE", one+"/subscription", "unsubscribeV2", "unsubscribe", "End the subscription", h.with(h.unsubscribe), nil, nil),
+		entry("POST", one+"/assignments", "assignV2", "assign", "Choose partitions", h.with(h.assign), TopicPartitions{}, nil),
+		entry("GET", one+"/assignments", "getAssignmentsV2", "get-assignments", "Get the assigned partitions", h.with(h.assignments), nil, TopicPartitions{}),
+		entry("POST", one+"/positions", "seekV2", "seek-to-offset", "Go to offsets or times", h.with(h.seek), Positions{}, nil),
+		entry("POST", one+"/positions/beginning", "seekToBeginningV2", "seek-to-beginning", "Go to the first records", h.with(h.seekTo(reader.Earliest)), TopicPartitions{}, nil),
+		entry("POST", one+"/positions/end", "seekToEndV2", "seek-to-end", "Go behind the last records", h.with(h.seekTo(reader.Latest)), TopicPartitions{}, nil),
+		entry("GET", one+"/offsets", "getCommittedV2", "get-committed-offsets", "Get stored positions", h.with(h.committed), TopicPartitions{}, TopicOffsets{}),
 		{
 			Method: "GET", Path: "/v3/clusters/{cluster_id}/topics/{topic_name}/partitions/{partition_id}/records", ID: "readKafkaRecords",
 			Name: "api.v3.records.list", Tag: "Records", Summary: "Read records of a partition without a consumer",
-			Params: []openapi.Param{
+			Params: []route.Param{
 				{Name: "partition_id", In: "path", Type: int32(0), Required: true},
 				{Name: "offset", In: "query", Doc: "a number, earliest or latest; the default is earliest"},
 				{Name: "timestamp", In: "query", Doc: "ISO-8601, or milliseconds since 1970: the first record at or behind it"},
@@ -115,7 +115,7 @@ func (h *Handler) Routes() []openapi.Route {
 				{Name: "timeout", In: "query", Type: int64(0), Doc: "milliseconds to wait for the first record"},
 				{Name: "format", In: "query", Enum: append([]string{formatString}, formats...), Doc: "of keys and values, where the Accept header names none; the default is binary"},
 			},
-			Responses: []openapi.Response{{Status: http.StatusOK, Value: RecordList{}, Types: []string{wire.JSON}}},
+			Responses: []route.Response{{Status: http.StatusOK, Value: RecordList{}, Types: []string{wire.JSON}}},
 			OwnTypes:  true, Handler: http.HandlerFunc(h.read),
 		},
 	}

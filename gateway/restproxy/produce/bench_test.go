@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // atOnce acknowledges within Publish: what is left is the cost of the door.
@@ -33,8 +34,10 @@ func (d discard) WriteHeader(int)             {}
 
 func benchmark(b *testing.B, path, contentType, body string, records int) {
 	h := New(Config{Route: OneCluster(atOnce)})
-	mux := http.NewServeMux()
-	openapi.Mount(mux, "", h.Routes()...)
+	mux, err := route.Handler([]route.Table{{Routes: h.Routes(), Refuse: wire.Refuse}}, route.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	r := httptest.NewRequest("POST", path, nil)
 	r.Header.Set("Content-Type", contentType)
 	r.ContentLength = int64(len(body))

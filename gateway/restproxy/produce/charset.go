@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 func charsetV3(r *http.Request) error {
-	mediaType, params, ok := wire.ContentType(r)
+	mediaType, params, ok := route.ContentType(r)
 	if !ok || mediaType != wire.JSON {
 		return wire.UnsupportedMediaType()
 	}

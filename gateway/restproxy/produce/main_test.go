@@ -17,7 +17,8 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/gateway"
-	"github.com/headrace/headrace/gateway/openapi"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -97,7 +98,9 @@ func serve(t testing.TB, cfg Config) string {
 	t.Helper()
 	s := gateway.New(gateway.DefaultConfig(), nil)
 	h := New(cfg)
-	openapi.Mount(s.Mux(), "", h.Routes()...)
+	if _, err := s.Mount([]route.Table{{Routes: h.Routes(), Refuse: wire.Refuse}}); err != nil {
+		t.Fatal(err)
+	}
 	srv := httptest.NewServer(s.Handler())
 	t.Cleanup(func() {
 		srv.Close()

@@ -3,8 +3,8 @@ package produce
 import (
 	"net/http"
 
-	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // The shapes of requests and answers, for the API's description. They are read
@@ -118,22 +118,22 @@ type (
 )
 
 // Routes is the table of the endpoints.
-func (h *Handler) Routes() []openapi.Route {
+func (h *Handler) Routes() []route.Route {
 	const records, tag, tagV2 = "/v3/clusters/{cluster_id}/topics/{topic_name}/records", "Records", "v2 records"
-	stream := openapi.Route{
+	stream := route.Route{
 		Method: http.MethodPost, Path: records, ID: "produceRecord", Name: "api.v3.produce.produce-to-topic", Tag: tag, Summary: "Produce records",
-		Request: &openapi.Body{Types: []string{wire.JSON}, Value: Record{},
+		Request: &route.Body{Types: []string{wire.JSON}, Value: Record{},
 			Doc: "one object for each record, any number of them one after another, at once or over time"},
-		Responses: []openapi.Response{{Status: http.StatusOK, Value: Element{}, Doc: "one object for each record, in the order of the request"}},
+		Responses: []route.Response{{Status: http.StatusOK, Value: Element{}, Doc: "one object for each record, in the order of the request"}},
 		OwnTypes:  true, Handler: http.HandlerFunc(h.produceV3),
 	}
-	batch := openapi.Route{
+	batch := route.Route{
 		Method: http.MethodPost, Path: records + ":batch", ID: "produceRecordsBatch", Name: "api.v3.produce-batch.produce-to-topic", Tag: tag, Summary: "Produce a batch of records",
-		Request:   &openapi.Body{Types: []string{wire.JSON}, Value: BatchRequest{}},
-		Responses: []openapi.Response{{Status: http.StatusMultiStatus, Value: BatchAnswer{}, Doc: "which were written, and why the others were not"}},
+		Request:   &route.Body{Types: []string{wire.JSON}, Value: BatchRequest{}},
+		Responses: []route.Response{{Status: http.StatusMultiStatus, Value: BatchAnswer{}, Doc: "which were written, and why the others were not"}},
 		OwnTypes:  true, Handler: http.HandlerFunc(h.produceV3Batch),
 	}
-	body := &openapi.Body{Value: RecordsV2{}}
+	body := &route.Body{Value: RecordsV2{}}
 	for _, f := range formatsV2 {
 		body.Types = append(body.Types, "application/vnd.kafka."+f+".v2+json")
 	}
@@ -142,11 +142,11 @@ func (h *Handler) Routes() []openapi.Route {
 		body.RawTypes = []string{textPlain, octets}
 	}
 	types := []string{wire.V2, wire.JSON}
-	v2 := openapi.Route{
+	v2 := route.Route{
 		Method: http.MethodPost, Path: "/topics/{topic}", ID: "produceV2", Name: "api.v2.produce-to-topic.create", Tag: tagV2, Summary: "Produce records to a topic",
-		Params:  []openapi.Param{failedParam, metadataParam, keyParam},
+		Params:  []route.Param{failedParam, metadataParam, keyParam},
 		Request: body,
-		Responses: []openapi.Response{
+		Responses: []route.Response{
 			{Status: http.StatusOK, Value: OffsetsV2{}, Types: types, Doc: "what became of each record"},
 			{Status: http.StatusMultiStatus, Value: OffsetsV2{}, Types: types, Doc: "some records failed; only where asked for"},
 			{Status: http.StatusUnauthorized, Value: OffsetsV2{}, Types: types, Doc: "Kafka refused the credentials"},
@@ -156,13 +156,13 @@ func (h *Handler) Routes() []openapi.Route {
 	}
 	one := v2
 	one.Path, one.ID, one.Name, one.Summary = "/topics/{topic}/partitions/{partition}", "produceToPartitionV2", "api.v2.produce-to-partition.create", "Produce records to a partition"
-	one.Params = append([]openapi.Param{{Name: "partition", In: "path", Type: int32(0), Required: true}}, v2.Params...)
-	return []openapi.Route{stream, batch, v2, one}
+	one.Params = append([]route.Param{{Name: "partition", In: "path", Type: int32(0), Required: true}}, v2.Params...)
+	return []route.Route{stream, batch, v2, one}
 }
 
 // The switches of one request.
 var (
-	failedParam   = openapi.Param{Name: "failed_status", In: "query", Enum: []string{"200", "207"}, Doc: "207 answers so when records failed; the default is the server's"}
-	metadataParam = openapi.Param{Name: "metadata", In: "query", Type: false, Doc: "headers and timestamps too; the default is the server's"}
-	keyParam      = openapi.Param{Name: "key", In: "query", Doc: "the key of a record whose body is text or bytes"}
+	failedParam   = route.Param{Name: "failed_status", In: "query", Enum: []string{"200", "207"}, Doc: "207 answers so when records failed; the default is the server's"}
+	metadataParam = route.Param{Name: "metadata", In: "query", Type: false, Doc: "headers and timestamps too; the default is the server's"}
+	keyParam      = route.Param{Name: "key", In: "query", Doc: "the key of a record whose body is text or bytes"}
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // The embedded formats of v2.
@@ -37,7 +38,7 @@ func (h *Handler) formatOf(r *http.Request) (string, error) {
 	case "application/vnd.kafka.binary.v2+json":
 		return formatBinary, nil
 	}
-	mediaType, params, ok := wire.ContentType(r)
+	mediaType, params, ok := route.ContentType(r)
 	if !ok {
 		return "", wire.UnsupportedMediaType()
 	}
@@ -66,7 +67,7 @@ func acceptedV2(r *http.Request) (*[1]string, bool) {
 	case "", "*/*", wire.V2:
 		return &typeV2, true
 	}
-	switch mediaType, ok := wire.Accepts(r, wire.V2, wire.JSON); {
+	switch mediaType, ok := route.Accepts(r, wire.V2, wire.JSON); {
 	case !ok:
 		return nil, false
 	case mediaType == wire.JSON:

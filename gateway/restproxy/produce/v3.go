@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 const (
@@ -48,7 +49,7 @@ func (h *Handler) acceptV3(w http.ResponseWriter, r *http.Request) (connector.Pu
 	switch r.Header.Get("Accept") {
 	case "", "*/*", wire.JSON:
 	default:
-		if _, ok := wire.Accepts(r, wire.JSON); !ok {
+		if _, ok := route.Accepts(r, wire.JSON); !ok {
 			wire.WriteError(w, r, wire.NotAcceptable())
 			return nil, false
 		}

@@ -140,7 +140,7 @@ func (s *streamV3) Read(p []byte) (int, error) {
 func (s *streamV3) answer() {
 	life := time.NewTimer(s.h.cfg.StreamMax)
 	defer life.Stop()
-	draining := gateway.Draining(s.ctx)
+	draining := gateway.Draining(s.w)
 	for {
 		select {
 		case b, ok := <-s.groups:

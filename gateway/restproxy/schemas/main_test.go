@@ -80,7 +80,9 @@ func (p *proxy) on(bootstrap []string, registryURL string) {
 		t.Fatal(err)
 	}
 	server := gateway.New(gateway.DefaultConfig(), nil)
-	rest.Mount(server.Mux())
+	if _, err := server.Mount(rest.Tables()); err != nil {
+		t.Fatal(err)
+	}
 	srv := httptest.NewServer(server.Handler())
 	p.url = srv.URL
 	t.Cleanup(func() {

@@ -101,6 +101,11 @@ func Missing(field string) *Error {
 // boolean, as its text: configuration values are often written so.
 type Text string
 
+// JSONSchema describes what is read.
+func (Text) JSONSchema() map[string]any {
+	return map[string]any{"type": []string{"string", "number", "boolean"}}
+}
+
 // UnmarshalJSON reads a string, a number, a boolean or null.
 func (t *Text) UnmarshalJSON(data []byte) error {
 	switch data[0] {
@@ -123,6 +128,11 @@ func (t *Text) UnmarshalJSON(data []byte) error {
 // Int is a JSON integer. Like the original it also takes a string that holds
 // one.
 type Int int64
+
+// JSONSchema describes what is read.
+func (Int) JSONSchema() map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"type": "integer"}, map[string]any{"type": "string", "pattern": `^\s*-?[0-9]+\s*$`}}}
+}
 
 // UnmarshalJSON reads an integer, or a string that holds one.
 func (i *Int) UnmarshalJSON(data []byte) error {

@@ -157,6 +157,15 @@ func record(w http.ResponseWriter, err error) {
 	}
 }
 
+// Refuse is WriteError for what is found before a handler: the route.Refuse of
+// both APIs.
+func Refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
+	if reason == "" {
+		reason = fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))
+	}
+	WriteError(w, r, Errorf(status, "%s", reason))
+}
+
 // NotFound is the answer to a path that does not exist.
 func NotFound() *Error { return Errorf(http.StatusNotFound, "HTTP 404 Not Found") }
 

@@ -1,11 +1,12 @@
 package wire
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // LinkOptions say what the absolute links of answers begin with. The zero
@@ -21,23 +22,6 @@ type LinkOptions struct {
 	// Trusted reports whether the peer (r.RemoteAddr) is a proxy whose
 	// Forwarded and X-Forwarded-* headers count. Nil trusts nobody.
 	Trusted func(remoteAddr string) bool
-}
-
-type prefixKey struct{}
-
-// WithPrefix notes the path that the API is served under, such as /kafka, for
-// links and for telling v3 from v2.
-func WithPrefix(r *http.Request, prefix string) *http.Request {
-	if prefix == "" {
-		return r
-	}
-	return r.WithContext(context.WithValue(r.Context(), prefixKey{}, prefix))
-}
-
-// Prefix is what WithPrefix noted.
-func Prefix(r *http.Request) string {
-	prefix, _ := r.Context().Value(prefixKey{}).(string)
-	return prefix
 }
 
 // BaseURL is scheme, authority and base path of every generated link, without
@@ -59,7 +43,7 @@ func BaseURL(r *http.Request, opts LinkOptions) string {
 		}
 		before = f.prefix
 	}
-	return scheme + "://" + authority(scheme, host, opts) + before + Prefix(r)
+	return scheme + "://" + authority(scheme, host, opts) + before + route.Prefix(r)
 }
 
 func authority(scheme, host string, opts LinkOptions) string {

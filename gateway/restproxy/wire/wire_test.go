@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 func TestOf(t *testing.T) {
@@ -102,37 +103,6 @@ func TestWriteErrorIsRecorded(t *testing.T) {
 	WriteError(wrapper{rec}, httptest.NewRequest("GET", "/v3/", nil), io.ErrNoProgress)
 	if !errors.Is(rec.err, io.ErrNoProgress) {
 		t.Errorf("recorded %v", rec.err)
-	}
-}
-
-func TestAccepts(t *testing.T) {
-	for _, tc := range []struct {
-		name, accept string
-		offered      []string
-		want         string
-	}{
-		{"nothing said", "", []string{V2, JSON}, V2},
-		{"any", "*/*", []string{V2}, V2},
-		{"application any", "application/*", []string{V2}, V2},
-		{"exact", V2, []string{V2}, V2},
-		{"parameter", JSON + "; charset=utf-8", []string{JSON}, JSON},
-		{"other", "text/plain", []string{V2}, ""},
-		{"refused by q=0", JSON + ";q=0, */*", []string{JSON}, ""},
-		{"weights", "application/vnd.kafka.v2+json; q=0.1, application/json; q=0.9", []string{V2, JSON}, JSON},
-		{"specific beats general", "*/*;q=1, application/json;q=0.2", []string{JSON, V2}, V2},
-		{"java's default", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", []string{JSON}, JSON},
-		{"garbage", "{{{", []string{JSON}, ""},
-		{"case", "APPLICATION/JSON", []string{JSON}, JSON},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/", nil)
-			if tc.accept != "" {
-				r.Header.Set("Accept", tc.accept)
-			}
-			if got, ok := Accepts(r, tc.offered...); got != tc.want || ok != (tc.want != "") {
-				t.Errorf("got %q %v, want %q", got, ok, tc.want)
-			}
-		})
 	}
 }
 
@@ -230,7 +200,7 @@ func TestBaseURL(t *testing.T) {
 			if tc.https {
 				r.TLS = &tls.ConnectionState{}
 			}
-			if got := BaseURL(WithPrefix(r, tc.prefix), tc.opts); got != tc.want {
+			if got := BaseURL(route.WithPrefix(r, tc.prefix), tc.opts); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
@@ -241,7 +211,7 @@ func TestIsV3(t *testing.T) {
 	for path, want := range map[string]bool{"/v3": true, "/v3/clusters": true, "/v3x": false, "/topics/v3": false, "/kafka/v3/x": true} {
 		r := httptest.NewRequest("GET", path, nil)
 		if strings.HasPrefix(path, "/kafka") {
-			r = WithPrefix(r, "/kafka")
+			r = route.WithPrefix(r, "/kafka")
 		}
 		if got := IsV3(r); got != want {
 			t.Errorf("%s: %v", path, got)
