@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -19,8 +18,6 @@ import (
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/admin"
-	"github.com/headrace/headrace/gateway/restproxy/wire"
-	"github.com/headrace/headrace/gateway/route"
 	"github.com/headrace/headrace/test/services"
 )
 
