@@ -13,22 +13,22 @@ import (
 // formEscape writes a query value as Java's form encoding does.
 var formEscape = strings.NewReplacer("%2A", "*", "~", "%7E")
 
-func aclPath(acl admin.ACL) string {
-	path := "/acls"
+func (r *request) aclLink(acl admin.ACL) wire.Link {
+	link := r.at("acls")
 	separator := "?"
 	for _, p := range [...][2]string{
 		{"resource_type", acl.ResourceType}, {"resource_name", acl.ResourceName}, {"pattern_type", acl.PatternType},
 		{"principal", acl.Principal}, {"host", acl.Host}, {"operation", acl.Operation}, {"permission", acl.Permission},
 	} {
-		path += separator + p[0] + "=" + formEscape.Replace(url.QueryEscape(p[1]))
+		link += wire.Link(separator + p[0] + "=" + formEscape.Replace(url.QueryEscape(p[1])))
 		separator = "&"
 	}
-	return path
+	return link
 }
 
 func newACL(r *request, acl admin.ACL) ACL {
 	return ACL{
-		Resource:  Resource{Kind: "KafkaAcl", Metadata: Metadata{Self: r.base + aclPath(acl)}},
+		Resource:  Resource{Kind: "KafkaAcl", Metadata: Metadata{Self: r.aclLink(acl)}},
 		ClusterID: r.id, ResourceType: acl.ResourceType, ResourceName: acl.ResourceName, PatternType: acl.PatternType,
 		Principal: acl.Principal, Host: acl.Host, Operation: acl.Operation, Permission: acl.Permission,
 	}
@@ -87,7 +87,7 @@ func (a *api) searchACLs(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return found(list(r, "KafkaAcl", aclPath(filter), newACLs(r, acls)))
+	return found(list("KafkaAcl", r.aclLink(filter), newACLs(r, acls)))
 }
 
 func (a *api) deleteACLs(r *request) (reply, error) {
@@ -162,7 +162,7 @@ func (a *api) createACL(r *request) (reply, error) {
 	if err := c.CreateACLs(r.Context(), []admin.ACL{acl}); err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusCreated, location: r.base + aclPath(acl)}, nil
+	return reply{status: http.StatusCreated, location: r.aclLink(acl)}, nil
 }
 
 func (a *api) createACLs(r *request) (reply, error) {

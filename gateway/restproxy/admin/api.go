@@ -7,7 +7,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -45,15 +44,15 @@ type api struct{ Deps }
 type request struct {
 	*http.Request
 	api  *api
-	id   string // the cluster's
-	base string // of links, up to and with the cluster's id
+	id   string    // the cluster's
+	self wire.Link // to the cluster
 }
 
 // reply is what an endpoint answers.
 type reply struct {
 	status   int
 	body     any
-	location string
+	location wire.Link
 }
 
 func found(body any) (reply, error) { return reply{status: http.StatusOK, body: body}, nil }
@@ -64,13 +63,13 @@ var noContent = reply{status: http.StatusNoContent}
 func (a *api) v3(serve func(*request) (reply, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("cluster_id")
-		out, err := serve(&request{Request: r, api: a, id: id, base: wire.BaseURL(r, a.Links) + "/v3/clusters/" + id})
+		out, err := serve(&request{Request: r, api: a, id: id, self: clusterLink(r, a.Links, id)})
 		if err != nil {
 			wire.WriteError(w, r, errorOf(err))
 			return
 		}
 		if out.location != "" {
-			w.Header().Set("Location", out.location)
+			w.Header().Set("Location", string(out.location))
 		}
 		wire.WriteJSON(w, r, out.status, wire.JSON, out.body)
 	})
@@ -129,24 +128,37 @@ func (r *request) number(name string) (int32, error) {
 	return int32(n), nil
 }
 
-// link is the absolute link to what is at the path below the cluster.
-func (r *request) link(format string, args ...any) Link {
-	return Link{Related: r.base + fmt.Sprintf(format, args...)}
+func clusterLink(r *http.Request, opts wire.LinkOptions, id string) wire.Link {
+	return wire.Root(r, opts).At("v3", "clusters", id)
 }
 
-// resource is the head of a single resource: path is the tail of its link, crn
-// that of its name.
-func (r *request) resource(kind, path, crn string) Resource {
+// at is the link to what is below the cluster.
+func (r *request) at(segments ...string) wire.Link { return r.self.At(segments...) }
+
+func (r *request) topicLink(topic string) wire.Link { return r.at("topics", topic) }
+
+func (r *request) partitionLink(topic string, id int32) wire.Link {
+	return r.topicLink(topic).At("partitions", wire.Number(id))
+}
+
+func (r *request) brokerLink(id int32) wire.Link { return r.at("brokers", wire.Number(id)) }
+
+func (r *request) groupLink(id string) wire.Link { return r.at("consumer-groups", id) }
+
+func related(to wire.Link) Link { return Link{Related: to} }
+
+// resource is the head of a single resource: crn is the tail of its name.
+func (r *request) resource(kind string, self wire.Link, crn string) Resource {
 	return Resource{Kind: kind, Metadata: Metadata{
-		Self:         r.base + path,
+		Self:         self,
 		ResourceName: "crn://" + r.api.Authority + "/kafka=" + r.id + crn,
 	}}
 }
 
 // list wraps items in the envelope of lists.
-func list[T any](r *request, kind, path string, items []T) List[T] {
+func list[T any](kind string, self wire.Link, items []T) List[T] {
 	if items == nil {
 		items = []T{}
 	}
-	return List[T]{Kind: kind + "List", Metadata: ListMetadata{Self: r.base + path}, Data: items}
+	return List[T]{Kind: kind + "List", Metadata: ListMetadata{Self: self}, Data: items}
 }

@@ -17,12 +17,11 @@ func (a *api) clusters(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	base := wire.BaseURL(r.Request, a.Links)
 	described := make([]*Cluster, len(all))
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, c := range all {
-		wg.Go(func() { described[i], errs[i] = identify(r, base, c) })
+		wg.Go(func() { described[i], errs[i] = identify(r, c) })
 	}
 	wg.Wait()
 	items := []Cluster{}
@@ -36,17 +35,17 @@ func (a *api) clusters(r *request) (reply, error) {
 	if err := errors.Join(errs...); len(items) == 0 && err != nil {
 		return reply{}, err
 	}
-	return found(List[Cluster]{Kind: "KafkaClusterList", Metadata: ListMetadata{Self: base + "/v3/clusters"}, Data: items})
+	return found(List[Cluster]{Kind: "KafkaClusterList", Metadata: ListMetadata{Self: wire.Root(r.Request, a.Links).At("v3", "clusters")}, Data: items})
 }
 
 // identify describes a cluster whose id is not in the path.
-func identify(r *request, base string, c *admin.Admin) (*Cluster, error) {
+func identify(r *request, c *admin.Admin) (*Cluster, error) {
 	id, err := c.ID(r.Context())
 	if err != nil {
 		return nil, err
 	}
 	one := *r
-	one.id, one.base = id, base+"/v3/clusters/"+id
+	one.id, one.self = id, clusterLink(r.Request, r.api.Links, id)
 	item, err := describe(&one, c)
 	if err != nil {
 		return nil, err
@@ -72,24 +71,25 @@ func describe(r *request, c *admin.Admin) (Cluster, error) {
 		return Cluster{}, err
 	}
 	item := Cluster{
-		Resource:  r.resource("KafkaCluster", "", ""),
+		Resource:  r.resource("KafkaCluster", r.self, ""),
 		ClusterID: r.id,
-		ACLs:      r.link("/acls"), Brokers: r.link("/brokers"), BrokerConfigs: r.link("/broker-configs"),
-		ConsumerGroups: r.link("/consumer-groups"), Topics: r.link("/topics"),
-		PartitionReassignments: r.link("/topics/-/partitions/-/reassignment"),
+		ACLs:      related(r.at("acls")), Brokers: related(r.at("brokers")), BrokerConfigs: related(r.at("broker-configs")),
+		ConsumerGroups: related(r.at("consumer-groups")), Topics: related(r.at("topics")),
+		PartitionReassignments: related(r.at("topics", "-", "partitions", "-", "reassignment")),
 	}
 	if d.Controller != admin.NoBroker {
-		controller := r.link("/brokers/%d", d.Controller)
+		controller := related(r.brokerLink(d.Controller))
 		item.Controller = &controller
 	}
 	return item, nil
 }
 
 func newBroker(r *request, b admin.Broker) Broker {
+	self := r.brokerLink(b.ID)
 	item := Broker{
-		Resource:  r.resource("KafkaBroker", fmt.Sprintf("/brokers/%d", b.ID), fmt.Sprintf("/broker=%d", b.ID)),
+		Resource:  r.resource("KafkaBroker", self, fmt.Sprintf("/broker=%d", b.ID)),
 		ClusterID: r.id, BrokerID: b.ID,
-		Configs: r.link("/brokers/%d/configs", b.ID), PartitionReplicas: r.link("/brokers/%d/partition-replicas", b.ID),
+		Configs: related(self.At("configs")), PartitionReplicas: related(self.At("partition-replicas")),
 	}
 	if b.Host != "" {
 		item.Host, item.Port = &b.Host, &b.Port
@@ -113,7 +113,7 @@ func (a *api) brokers(r *request) (reply, error) {
 	for _, b := range d.Brokers {
 		items = append(items, newBroker(r, b))
 	}
-	return found(list(r, "KafkaBroker", "/brokers", items))
+	return found(list("KafkaBroker", r.at("brokers"), items))
 }
 
 // oneBroker finds the broker of the path.
@@ -165,5 +165,5 @@ func (a *api) brokerReplicas(r *request) (reply, error) {
 			}
 		}
 	}
-	return found(list(r, "KafkaReplica", fmt.Sprintf("/brokers/%d/partition-replicas", b.ID), items))
+	return found(list("KafkaReplica", r.brokerLink(b.ID).At("partition-replicas"), items))
 }

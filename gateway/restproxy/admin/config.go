@@ -12,7 +12,6 @@ import (
 // the endpoints are the same.
 type owner struct {
 	resource admin.Resource
-	path     string                               // below the cluster
 	list     func(*request, [][]admin.Config) any // the answer of the list
 	item     func(*request, admin.Config) any     // the answer of one
 	mustHave bool                                 // names are checked before they are set
@@ -33,14 +32,14 @@ func newValue(c admin.Config) ConfigValue {
 
 func newTopicConfig(r *request, topic string, c admin.Config) TopicConfig {
 	return TopicConfig{
-		Resource:  r.resource("KafkaTopicConfig", "/topics/"+topic+"/configs/"+c.Name, "/topic="+topic+"/config="+c.Name),
+		Resource:  r.resource("KafkaTopicConfig", r.topicLink(topic).At("configs", c.Name), "/topic="+topic+"/config="+c.Name),
 		ClusterID: r.id, TopicName: topic, ConfigValue: newValue(c),
 	}
 }
 
 func newBrokerConfig(r *request, broker int32, c admin.Config) BrokerConfig {
 	return BrokerConfig{
-		Resource: r.resource("KafkaBrokerConfig", fmt.Sprintf("/brokers/%d/configs/%s", broker, c.Name),
+		Resource: r.resource("KafkaBrokerConfig", r.brokerLink(broker).At("configs", c.Name),
 			fmt.Sprintf("/broker=%d/config=%s", broker, c.Name)),
 		ClusterID: r.id, BrokerID: broker, ConfigValue: newValue(c),
 	}
@@ -48,7 +47,7 @@ func newBrokerConfig(r *request, broker int32, c admin.Config) BrokerConfig {
 
 func newClusterConfig(r *request, c admin.Config) ClusterConfig {
 	return ClusterConfig{
-		Resource:  r.resource("KafkaClusterConfig", "/broker-configs/"+c.Name, "/broker-config="+c.Name),
+		Resource:  r.resource("KafkaClusterConfig", r.at("broker-configs", c.Name), "/broker-config="+c.Name),
 		ClusterID: r.id, ConfigType: "BROKER", ConfigValue: newValue(c),
 	}
 }
@@ -65,13 +64,12 @@ func items[T any](all [][]admin.Config, one func(admin.Config) T) []T {
 
 func topicOwner(r *request) (owner, error) {
 	name := r.PathValue("topic_name")
-	path := "/topics/" + name + "/configs"
 	return owner{
-		resource: admin.TopicConfigs(name), path: path, mustHave: true, words: "TOPIC " + name,
+		resource: admin.TopicConfigs(name), mustHave: true, words: "TOPIC " + name,
 		find: (*request).cluster,
 		item: func(r *request, c admin.Config) any { return newTopicConfig(r, name, c) },
 		list: func(r *request, all [][]admin.Config) any {
-			return list(r, "KafkaTopicConfig", path, items(all, func(c admin.Config) TopicConfig { return newTopicConfig(r, name, c) }))
+			return list("KafkaTopicConfig", r.topicLink(name).At("configs"), items(all, func(c admin.Config) TopicConfig { return newTopicConfig(r, name, c) }))
 		},
 	}, nil
 }
@@ -81,25 +79,23 @@ func brokerOwner(r *request) (owner, error) {
 	if err != nil {
 		return owner{}, err
 	}
-	path := fmt.Sprintf("/brokers/%d/configs", id)
 	return owner{
-		resource: admin.BrokerConfigs(id), path: path, mustHave: true, words: fmt.Sprintf("BROKER %d", id),
+		resource: admin.BrokerConfigs(id), mustHave: true, words: fmt.Sprintf("BROKER %d", id),
 		find: func(r *request) (*admin.Admin, error) { c, _, err := oneBroker(r); return c, err },
 		item: func(r *request, c admin.Config) any { return newBrokerConfig(r, id, c) },
 		list: func(r *request, all [][]admin.Config) any {
-			return list(r, "KafkaBrokerConfig", path, items(all, func(c admin.Config) BrokerConfig { return newBrokerConfig(r, id, c) }))
+			return list("KafkaBrokerConfig", r.brokerLink(id).At("configs"), items(all, func(c admin.Config) BrokerConfig { return newBrokerConfig(r, id, c) }))
 		},
 	}, nil
 }
 
 func defaultsOwner(*request) (owner, error) {
-	const path = "/broker-configs"
 	return owner{
-		resource: admin.BrokerDefaults(), path: path, words: "BROKER",
+		resource: admin.BrokerDefaults(), words: "BROKER",
 		find: (*request).cluster,
 		item: func(r *request, c admin.Config) any { return newClusterConfig(r, c) },
 		list: func(r *request, all [][]admin.Config) any {
-			return list(r, "KafkaClusterConfig", path, items(all, func(c admin.Config) ClusterConfig { return newClusterConfig(r, c) }))
+			return list("KafkaClusterConfig", r.at("broker-configs"), items(all, func(c admin.Config) ClusterConfig { return newClusterConfig(r, c) }))
 		},
 	}, nil
 }

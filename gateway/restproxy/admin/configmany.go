@@ -30,7 +30,7 @@ func (a *api) allTopicConfigs(r *request) (reply, error) {
 			out = append(out, newTopicConfig(r, topics[i].Name, config))
 		}
 	}
-	return found(list(r, "KafkaTopicConfig", "/topics/-/configs", out))
+	return found(list("KafkaTopicConfig", r.at("topics", "-", "configs"), out))
 }
 
 func (a *api) allBrokerConfigs(r *request) (reply, error) {
@@ -56,7 +56,7 @@ func (a *api) allBrokerConfigs(r *request) (reply, error) {
 			out = append(out, newBrokerConfig(r, d.Brokers[i].ID, config))
 		}
 	}
-	return found(list(r, "KafkaBrokerConfig", "/brokers/-/configs", out))
+	return found(list("KafkaBrokerConfig", r.at("brokers", "-", "configs"), out))
 }
 
 // alterTopics alters several topics at once: nothing when a name is unknown,

@@ -51,7 +51,7 @@ func TestDocsNameRealTests(t *testing.T) {
 	}
 	short := strings.NewReplacer(underCluster, "", "{cluster_id}", "{c}", "{topic_name}", "{t}", "{topic}", "{t}", "{partition_id}", "{p}", "{partition}", "{p}",
 		"{broker_id}", "{b}", "{consumer_group_id}", "{g}", "{consumer_id}", "{id}")
-	for _, r := range Routes(Deps{}) {
+	for _, r := range described() {
 		path := short.Replace(r.Path)
 		if r.Path == underCluster {
 			path = "/v3/clusters/{c}"

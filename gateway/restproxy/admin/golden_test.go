@@ -220,10 +220,16 @@ func (p *proxy) produce(t *testing.T, counts map[int32]int) {
 // partition 0 and 0 of partition 1, and returns its member id.
 func (p *proxy) join(t *testing.T) string {
 	t.Helper()
+	return p.joinAs(t, "g", "i-1")
+}
+
+// joinAs is join for any group and instance.
+func (p *proxy) joinAs(t *testing.T, group, instance string) string {
+	t.Helper()
 	assigned := make(chan struct{}, 8)
 	client, err := kgo.NewClient(
-		kgo.SeedBrokers(p.kafka.ListenAddrs()...), kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.ClientID("tester"),
-		kgo.InstanceID("i-1"), kgo.Balancers(kgo.RangeBalancer()), kgo.DisableAutoCommit(),
+		kgo.SeedBrokers(p.kafka.ListenAddrs()...), kgo.ConsumerGroup(group), kgo.ConsumeTopics("t"), kgo.ClientID("tester"),
+		kgo.InstanceID(instance), kgo.Balancers(kgo.RangeBalancer()), kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { assigned <- struct{}{} }),
 	)
 	if err != nil {
@@ -247,7 +253,7 @@ func (p *proxy) join(t *testing.T) string {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-ticker.C {
-		g, err := p.admin.Group(t.Context(), "g")
+		g, err := p.admin.Group(t.Context(), group)
 		if err == nil && g.State == "STABLE" && len(g.Members) == 1 && len(g.Members[0].Assigned) == 2 {
 			return g.Members[0].ID
 		}

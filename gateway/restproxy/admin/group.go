@@ -10,39 +10,39 @@ import (
 )
 
 func newGroup(r *request, g admin.Group) ConsumerGroup {
-	path := "/consumer-groups/" + g.ID
+	self := r.groupLink(g.ID)
 	return ConsumerGroup{
-		Resource:  r.resource("KafkaConsumerGroup", path, "/consumer-group="+g.ID),
+		Resource:  r.resource("KafkaConsumerGroup", self, "/consumer-group="+g.ID),
 		ClusterID: r.id, ConsumerGroupID: g.ID, IsSimple: g.Simple, PartitionAssignor: g.Assignor,
 		State: g.State, Type: g.Type, IsMixed: g.Mixed,
-		Coordinator: r.link("/brokers/%d", g.Coordinator), Consumers: r.link("%s/consumers", path), LagSummary: r.link("%s/lag-summary", path),
+		Coordinator: related(r.brokerLink(g.Coordinator)), Consumers: related(self.At("consumers")), LagSummary: related(self.At("lag-summary")),
 	}
 }
 
 func newConsumer(r *request, group string, m admin.Member) Consumer {
-	path := "/consumer-groups/" + group + "/consumers/" + m.ID
+	self := r.groupLink(group).At("consumers", m.ID)
 	return Consumer{
-		Resource:  r.resource("KafkaConsumer", path, "/consumer-group="+group+"/consumer="+m.ID),
+		Resource:  r.resource("KafkaConsumer", self, "/consumer-group="+group+"/consumer="+m.ID),
 		ClusterID: r.id, ConsumerGroupID: group, ConsumerID: m.ID, InstanceID: m.InstanceID, ClientID: m.ClientID,
-		Assignments: r.link("%s/assignments", path),
+		Assignments: related(self.At("assignments")),
 	}
 }
 
 func newAssignment(r *request, group, consumer string, p admin.TopicPartition) ConsumerAssignment {
 	return ConsumerAssignment{
 		Resource: r.resource("KafkaConsumerAssignment",
-			fmt.Sprintf("/consumer-groups/%s/consumers/%s/assignments/%s/partitions/%d", group, consumer, p.Topic, p.Partition),
+			r.groupLink(group).At("consumers", consumer, "assignments", p.Topic, "partitions", wire.Number(p.Partition)),
 			fmt.Sprintf("/consumer-group=%s/consumer=%s/assignment=%s/partition=%d", group, consumer, p.Topic, p.Partition)),
 		ClusterID: r.id, ConsumerGroupID: group, ConsumerID: consumer, TopicName: p.Topic, PartitionID: p.Partition,
-		Partition: r.link("%s", partitionPath(p.Topic, p.Partition)),
-		Lag:       r.link("/consumer-groups/%s/lags/%s/partitions/%d", group, p.Topic, p.Partition),
+		Partition: related(r.partitionLink(p.Topic, p.Partition)),
+		Lag:       related(r.groupLink(group).At("lags", p.Topic, "partitions", wire.Number(p.Partition))),
 	}
 }
 
 func newLag(r *request, group string, l admin.Lag) ConsumerLag {
 	return ConsumerLag{
 		Resource: r.resource("KafkaConsumerLag",
-			fmt.Sprintf("/consumer-groups/%s/lags/%s/partitions/%d", group, l.Topic, l.Partition),
+			r.groupLink(group).At("lags", l.Topic, "partitions", wire.Number(l.Partition)),
 			fmt.Sprintf("/consumer-group=%s/lag=%s/partition=%d", group, l.Topic, l.Partition)),
 		ClusterID: r.id, ConsumerGroupID: group, TopicName: l.Topic, PartitionID: l.Partition,
 		ConsumerID: l.Member.ID, InstanceID: l.Member.InstanceID, ClientID: l.Member.ClientID,
@@ -63,7 +63,7 @@ func (a *api) groups(r *request) (reply, error) {
 	for _, g := range groups {
 		out = append(out, newGroup(r, g))
 	}
-	return found(list(r, "KafkaConsumerGroup", "/consumer-groups", out))
+	return found(list("KafkaConsumerGroup", r.at("consumer-groups"), out))
 }
 
 // oneGroup finds the group of the path.
@@ -106,7 +106,7 @@ func (a *api) consumers(r *request) (reply, error) {
 	for _, m := range g.Members {
 		out = append(out, newConsumer(r, g.ID, m))
 	}
-	return found(list(r, "KafkaConsumer", "/consumer-groups/"+g.ID+"/consumers", out))
+	return found(list("KafkaConsumer", r.groupLink(g.ID).At("consumers"), out))
 }
 
 // oneConsumer finds the consumer of the path.
@@ -141,7 +141,7 @@ func (a *api) assignments(r *request) (reply, error) {
 	for _, p := range m.Assigned {
 		out = append(out, newAssignment(r, g.ID, m.ID, p))
 	}
-	return found(list(r, "KafkaConsumerAssignment", "/consumer-groups/"+g.ID+"/consumers/"+m.ID+"/assignments", out))
+	return found(list("KafkaConsumerAssignment", r.groupLink(g.ID).At("consumers", m.ID, "assignments"), out))
 }
 
 func (a *api) assignment(r *request) (reply, error) {
@@ -190,7 +190,7 @@ func (a *api) lags(r *request) (reply, error) {
 	for _, l := range lags {
 		out = append(out, newLag(r, id, l))
 	}
-	return found(list(r, "KafkaConsumerLag", "/consumer-groups/"+id+"/lags", out))
+	return found(list("KafkaConsumerLag", r.groupLink(id).At("lags"), out))
 }
 
 func (a *api) lag(r *request) (reply, error) {
@@ -215,17 +215,17 @@ func (a *api) lagSummary(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	path := "/consumer-groups/" + id
+	self := r.groupLink(id)
 	worst, total := lags[0], int64(0) // the greatest lag comes first
 	for _, l := range lags {
 		total += max(l.Behind(), 0)
 	}
 	return found(LagSummary{
-		Resource:  r.resource("KafkaConsumerGroupLagSummary", path+"/lag-summary", "/consumer-group="+id+"/lag-summary"),
+		Resource:  r.resource("KafkaConsumerGroupLagSummary", self.At("lag-summary"), "/consumer-group="+id+"/lag-summary"),
 		ClusterID: r.id, ConsumerGroupID: id,
 		MaxLagConsumerID: worst.Member.ID, MaxLagInstanceID: worst.Member.InstanceID, MaxLagClientID: worst.Member.ClientID,
 		MaxLagTopicName: worst.Topic, MaxLagPartitionID: worst.Partition,
 		MaxLag: max(worst.Behind(), 0), TotalLag: total,
-		MaxLagConsumer: r.link("%s/consumers/%s", path, worst.Member.ID), MaxLagPartition: r.link("%s", partitionPath(worst.Topic, worst.Partition)),
+		MaxLagConsumer: related(self.At("consumers", worst.Member.ID)), MaxLagPartition: related(r.partitionLink(worst.Topic, worst.Partition)),
 	})
 }

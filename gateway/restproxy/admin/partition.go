@@ -11,23 +11,19 @@ import (
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
-func partitionPath(topic string, id int32) string {
-	return fmt.Sprintf("/topics/%s/partitions/%d", topic, id)
-}
-
 func partitionName(topic string, id int32) string {
 	return fmt.Sprintf("/topic=%s/partition=%d", topic, id)
 }
 
 func newPartition(r *request, topic string, p admin.Partition) Partition {
-	path := partitionPath(topic, p.ID)
+	self := r.partitionLink(topic, p.ID)
 	item := Partition{
-		Resource:  r.resource("KafkaPartition", path, partitionName(topic, p.ID)),
+		Resource:  r.resource("KafkaPartition", self, partitionName(topic, p.ID)),
 		ClusterID: r.id, TopicName: topic, PartitionID: p.ID,
-		Replicas: r.link("%s/replicas", path), Reassignment: r.link("%s/reassignment", path),
+		Replicas: related(self.At("replicas")), Reassignment: related(self.At("reassignment")),
 	}
 	if p.Leader != admin.NoBroker {
-		leader := r.link("%s/replicas/%d", path, p.Leader)
+		leader := related(self.At("replicas", wire.Number(p.Leader)))
 		item.Leader = &leader
 	}
 	return item
@@ -35,11 +31,11 @@ func newPartition(r *request, topic string, p admin.Partition) Partition {
 
 func newReplica(r *request, topic string, p admin.Partition, broker int32) Replica {
 	return Replica{
-		Resource: r.resource("KafkaReplica", fmt.Sprintf("%s/replicas/%d", partitionPath(topic, p.ID), broker),
+		Resource: r.resource("KafkaReplica", r.partitionLink(topic, p.ID).At("replicas", wire.Number(broker)),
 			fmt.Sprintf("%s/replica=%d", partitionName(topic, p.ID), broker)),
 		ClusterID: r.id, TopicName: topic, PartitionID: p.ID, BrokerID: broker,
 		IsLeader: p.Leader == broker, IsInSync: slices.Contains(p.InSync, broker),
-		Broker: r.link("/brokers/%d", broker),
+		Broker: related(r.brokerLink(broker)),
 	}
 }
 
@@ -56,7 +52,7 @@ func (a *api) partitions(r *request) (reply, error) {
 	for _, p := range t.Partitions {
 		items = append(items, newPartition(r, t.Name, p))
 	}
-	return found(list(r, "KafkaPartition", "/topics/"+t.Name+"/partitions", items))
+	return found(list("KafkaPartition", r.topicLink(t.Name).At("partitions"), items))
 }
 
 // onePartition finds the partition of the path.
@@ -106,7 +102,7 @@ func partitionOffsets(r *request, c *admin.Admin, topic string, id int32) (reply
 		return reply{}, err
 	}
 	return found(PartitionOffsets{
-		Resource: r.resource("KafkaPartitionWithOffsets", partitionPath(topic, id)+"/offset",
+		Resource: r.resource("KafkaPartitionWithOffsets", r.partitionLink(topic, id).At("offset"),
 			partitionName(topic, id)+"/offset_type=earliest_and_latest"),
 		ClusterID: r.id, TopicName: topic, PartitionID: id, EarliestOffset: o.Earliest, LatestOffset: o.Latest,
 	})
@@ -148,7 +144,7 @@ func (a *api) replicas(r *request) (reply, error) {
 	for _, id := range p.Replicas {
 		items = append(items, newReplica(r, topic, p, id))
 	}
-	return found(list(r, "KafkaReplica", partitionPath(topic, p.ID)+"/replicas", items))
+	return found(list("KafkaReplica", r.partitionLink(topic, p.ID).At("replicas"), items))
 }
 
 func (a *api) replica(r *request) (reply, error) {
@@ -169,12 +165,12 @@ func (a *api) replica(r *request) (reply, error) {
 // newReassignment ends in the plural inside lists, in the singular on its own,
 // as the original does.
 func newReassignment(r *request, m admin.Reassignment, tail string) Reassignment {
-	path, name := partitionPath(m.Topic, m.Partition), partitionName(m.Topic, m.Partition)
+	self, name := r.partitionLink(m.Topic, m.Partition), partitionName(m.Topic, m.Partition)
 	return Reassignment{
-		Resource:  r.resource("KafkaReassignment", path+"/"+tail, name+"/"+tail),
+		Resource:  r.resource("KafkaReassignment", self.At(tail), name+"/"+tail),
 		ClusterID: r.id, TopicName: m.Topic, PartitionID: m.Partition,
 		AddingReplicas: orEmpty(m.Adding), RemovingReplicas: orEmpty(m.Removing),
-		Replicas: r.link("%s/replicas", path),
+		Replicas: related(self.At("replicas")),
 	}
 }
 
@@ -202,7 +198,7 @@ func (a *api) reassignments(r *request) (reply, error) {
 	if topic == "" {
 		topic = "-"
 	}
-	return found(list(r, "KafkaReassignment", "/topics/"+topic+"/partitions/-/reassignments", items))
+	return found(list("KafkaReassignment", r.topicLink(topic).At("partitions", "-", "reassignments"), items))
 }
 
 func (a *api) reassignment(r *request) (reply, error) {

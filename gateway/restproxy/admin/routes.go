@@ -165,7 +165,7 @@ func (a *api) partitionRoutes() []route.Route {
 	remove := a.get(partition+"/records", "deleteKafkaRecords", "api.v3.records.delete", tag, "Delete the records before an offset", a.deleteRecords, PartitionOffsets{})
 	remove.Method = http.MethodDelete
 	remove.Params = append(remove.Params, route.Param{Name: "before_offset", In: "query", Required: true, Doc: "the first offset to keep, or latest to keep none"})
-	return []route.Route{
+	routes := []route.Route{
 		a.get(partitions, "listKafkaPartitions", "api.v3.partitions.list", tag, "List a topic's partitions", a.partitions, List[Partition]{}),
 		a.get(partition, "getKafkaPartition", "api.v3.partitions.get", tag, "Get a partition", a.partition, Partition{}),
 		offsets, remove,
@@ -175,6 +175,13 @@ func (a *api) partitionRoutes() []route.Route {
 		a.get(partitions+"/-/reassignment", "searchKafkaReassignmentsByTopic", "api.v3.partition-reassignments.search-by-topic", tag, "List a topic's reassignments under way", a.reassignments, List[Reassignment]{}),
 		a.get(partition+"/reassignment", "getKafkaReassignment", "api.v3.partition-reassignments.get", tag, "Get a partition's reassignment under way", a.reassignment, Reassignment{}),
 	}
+	// The original's lists of reassignments link to a plural that it does not
+	// serve; here the links lead somewhere.
+	for _, r := range routes[len(routes)-3:] {
+		r.Path, r.Hidden = r.Path+"s", true
+		routes = append(routes, r)
+	}
+	return routes
 }
 
 func (a *api) v2Routes() []route.Route {

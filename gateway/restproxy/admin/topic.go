@@ -12,13 +12,13 @@ import (
 )
 
 func newTopic(r *request, t admin.Topic) Topic {
-	path := "/topics/" + t.Name
+	self := r.topicLink(t.Name)
 	item := Topic{
-		Resource:  r.resource("KafkaTopic", path, "/topic="+t.Name),
+		Resource:  r.resource("KafkaTopic", self, "/topic="+t.Name),
 		ClusterID: r.id, TopicName: t.Name, IsInternal: t.Internal,
 		ReplicationFactor: t.ReplicationFactor(), PartitionsCount: len(t.Partitions),
-		Partitions: r.link("%s/partitions", path), Configs: r.link("%s/configs", path),
-		PartitionReassignments: r.link("%s/partitions/-/reassignment", path),
+		Partitions: related(self.At("partitions")), Configs: related(self.At("configs")),
+		PartitionReassignments: related(self.At("partitions", "-", "reassignment")),
 		AuthorizedOperations:   t.Operations,
 	}
 	if item.AuthorizedOperations == nil {
@@ -40,7 +40,7 @@ func (a *api) topics(r *request) (reply, error) {
 	for _, t := range topics {
 		items = append(items, newTopic(r, t))
 	}
-	return found(list(r, "KafkaTopic", "/topics", items))
+	return found(list("KafkaTopic", r.at("topics"), items))
 }
 
 // asked reads a boolean query parameter as Java does: only true is true.

@@ -1,20 +1,22 @@
 package admin
 
+import "github.com/headrace/headrace/gateway/restproxy/wire"
+
 // Metadata is that of a single resource. ACLs have no resource name.
 type Metadata struct {
-	Self         string `json:"self" doc:"absolute link to this resource"`
-	ResourceName string `json:"resource_name,omitempty" doc:"the resource's name for authorization systems"`
+	Self         wire.Link `json:"self" doc:"absolute link to this resource"`
+	ResourceName string    `json:"resource_name,omitempty" doc:"the resource's name for authorization systems"`
 }
 
 // ListMetadata is that of a list. Lists are complete, so there is no next page.
 type ListMetadata struct {
-	Self string  `json:"self" doc:"absolute link to this list"`
-	Next *string `json:"next" doc:"always null: lists are complete"`
+	Self wire.Link `json:"self" doc:"absolute link to this list"`
+	Next *string   `json:"next" doc:"always null: lists are complete"`
 }
 
 // Link leads to a related resource.
 type Link struct {
-	Related string `json:"related" doc:"absolute link"`
+	Related wire.Link `json:"related" doc:"absolute link"`
 }
 
 // List is the envelope of every list; its kind is that of the items with List.

@@ -67,7 +67,7 @@ func (h *Handler) createInstance(r *http.Request) (any, error) {
 		return nil, err
 	}
 	h.announce(r.Context())
-	return ConsumerInstance{in.key.name, wire.BaseURL(r, h.cfg.Links) + "/consumers/" + in.key.group + "/instances/" + in.key.name}, nil
+	return ConsumerInstance{in.key.name, string(wire.Root(r, h.cfg.Links).At("consumers", in.key.group, "instances", in.key.name))}, nil
 }
 
 func (h *Handler) prepare(req *ConsumerCreate) (*instance, reader.ConsumerConfig, error) {

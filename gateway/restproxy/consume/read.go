@@ -134,7 +134,8 @@ var typesV3 = map[string]string{formatBinary: "BINARY", formatString: "STRING", 
 
 // endRead writes what is behind the data, as it is known only then.
 func (h *Handler) endRead(r *http.Request, out *writer, a *reader.Answer) {
-	self := wire.BaseURL(r, h.cfg.Links) + r.URL.Path
+	self := string(wire.Root(r, h.cfg.Links).At("v3", "clusters", r.PathValue("cluster_id"), "topics", r.PathValue("topic_name"),
+		"partitions", r.PathValue("partition_id"), "records"))
 	query := r.URL.Query()
 	query.Del("timestamp")
 	query.Set("offset", strconv.FormatInt(a.Next, 10))

@@ -39,7 +39,7 @@ func FuzzForwarded(f *testing.F) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Forwarded"], r.Header["X-Forwarded-Host"] = []string{forwarded}, []string{host}
 		r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Prefix"] = []string{proto}, []string{prefix}
-		base := BaseURL(r, LinkOptions{Trusted: func(string) bool { return true }})
+		base := string(Root(r, LinkOptions{Trusted: func(string) bool { return true }}))
 		u, err := url.Parse(base)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(base, "/") {
 			t.Errorf("%q", base)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/headrace/headrace/gateway/route"
@@ -24,11 +25,33 @@ type LinkOptions struct {
 	Trusted func(remoteAddr string) bool
 }
 
-// BaseURL is scheme, authority and base path of every generated link, without
-// a slash at the end: an advertised listener of the request's scheme, else the
-// host name that was set, else what the client asked for. A trusted peer may
-// say what the client asked for (RFC 7239, or the older X-Forwarded-*).
-func BaseURL(r *http.Request, opts LinkOptions) string {
+// Link is an absolute URL of an answer. It grows by whole segments, each of
+// which is escaped, so that what a name contains stays in its segment.
+type Link string
+
+// At is the link to what is below l: names of resources, as they are, and
+// fixed parts of the path.
+func (l Link) At(segments ...string) Link {
+	for _, s := range segments {
+		switch s {
+		case ".", "..": // clients would resolve them
+			s = strings.ReplaceAll(s, ".", "%2E")
+		default:
+			s = url.PathEscape(s)
+		}
+		l += Link("/" + s)
+	}
+	return l
+}
+
+// Number is a segment of a broker or partition.
+func Number(n int32) string { return strconv.Itoa(int(n)) }
+
+// Root is scheme, authority and base path of every generated link: an
+// advertised listener of the request's scheme, else the host name that was
+// set, else what the client asked for. A trusted peer may say what the client
+// asked for (RFC 7239, or the older X-Forwarded-*).
+func Root(r *http.Request, opts LinkOptions) Link {
 	scheme, host, before := "http", r.Host, ""
 	if r.TLS != nil {
 		scheme = "https"
@@ -43,7 +66,7 @@ func BaseURL(r *http.Request, opts LinkOptions) string {
 		}
 		before = f.prefix
 	}
-	return scheme + "://" + authority(scheme, host, opts) + before + route.Prefix(r)
+	return Link(scheme + "://" + authority(scheme, host, opts) + before + route.Prefix(r))
 }
 
 func authority(scheme, host string, opts LinkOptions) string {

@@ -164,7 +164,7 @@ func TestDecodeBody(t *testing.T) {
 	}
 }
 
-func TestBaseURL(t *testing.T) {
+func TestRoot(t *testing.T) {
 	listener := func(s string) *url.URL {
 		u, err := url.Parse(s)
 		if err != nil {
@@ -200,7 +200,7 @@ func TestBaseURL(t *testing.T) {
 			if tc.https {
 				r.TLS = &tls.ConnectionState{}
 			}
-			if got := BaseURL(route.WithPrefix(r, tc.prefix), tc.opts); got != tc.want {
+			if got := string(Root(route.WithPrefix(r, tc.prefix), tc.opts)); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
