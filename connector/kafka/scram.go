@@ -9,6 +9,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // maxIterations bounds what a broker can make us compute. Kafka's own limit is
@@ -28,15 +29,16 @@ type scramKeys struct {
 	uses   int
 }
 
-// conversation begins an exchange.
+// conversation begins an exchange. Name and password are taken byte for byte:
+// Kafka hashes them as they are, where RFC 5802 has SASLprep change a decomposed
+// letter, a ligature or a no-break space, and refuses some characters.
 func (k *scramKeys) conversation(hash scram.HashGeneratorFcn, user, password, authzID string) (*scram.ClientConversation, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.client == nil || k.uses >= keptFor {
-		client, err := hash.NewClient(user, password, authzID)
+		client, err := hash.NewClientUnprepped(user, password, authzID)
 		if err != nil {
-			// The library's text may quote what it could not prepare.
-			return nil, connector.Errorf(connector.Unauthenticated, "preparing SCRAM: the user name or password holds characters that SCRAM does not allow (RFC 4013)")
+			return nil, connector.Errorf(connector.Unauthenticated, "preparing SCRAM: %w", redact.Error(err, password))
 		}
 		k.client, k.uses = client, 0
 	}

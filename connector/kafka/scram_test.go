@@ -65,7 +65,55 @@ func TestSCRAMIsBounded(t *testing.T) {
 	if keys.uses != 1 {
 		t.Fatalf("keys are kept for %d exchanges", keys.uses)
 	}
-	if _, err := (&scramKeys{}).conversation(scram.SHA256, "u", "hunter2\x00", ""); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Fatal(err)
+}
+
+// Kafka's ScramFormatter hashes the UTF-8 of a password; what SASLprep would
+// make of it is another password.
+func TestSCRAMTakesPasswordsAsTheyAre(t *testing.T) {
+	for _, password := range kafkaPasswords {
+		mechanism := scram.SHA256
+		broker, err := mechanism.NewClientUnprepped("ü½", password, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		salt := scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096}
+		stored, err := broker.GetStoredCredentialsWithError(salt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := mechanism.NewServer(func(name string) (scram.StoredCredentials, error) {
+			if name != "ü½" {
+				t.Errorf("the name arrives as %q", name)
+			}
+			return stored, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, s := newSCRAM(mechanism, &scramKeys{})(), server.NewConversation()
+		if err := c.Begin("ü½", password, ""); err != nil {
+			t.Errorf("%q: %v", password, err)
+			continue
+		}
+		for answer := ""; !c.Done(); {
+			question, err := c.Step(answer)
+			if err != nil {
+				t.Errorf("%q: %v", password, err)
+				break
+			}
+			if c.Done() {
+				break
+			}
+			if answer, err = s.Step(question); err != nil {
+				t.Errorf("%q: %v", password, err)
+				break
+			}
+		}
+		if !s.Valid() {
+			t.Errorf("%q is refused", password)
+		}
 	}
 }
+
+// kafkaPasswords are what Java's Admin stores and SASLprep changes or refuses.
+var kafkaPasswords = []string{"pa\u0308ss", "½", "™", "ﬁx", "a\u00a0b", "🔑", "x\u200by", "ªº", "Ⅸ", "a\u0007b", "\u0627a", "=,="}
