@@ -23,6 +23,18 @@ const copyName = FileName + ".copy"
 
 func (f *File) copyPath() string { return filepath.Join(f.dir, copyName) }
 
+// waysOn says what can be done about err, when that is a damage.
+func (f *File) waysOn(err error) string {
+	if !Damaged(err) {
+		return ""
+	}
+	way := "put a copy of the file in its place"
+	if info, err := os.Stat(f.copyPath()); err == nil {
+		way = fmt.Sprintf("put the copy of %s in its place (%s)", info.ModTime().UTC().Format(time.RFC3339), f.copyPath())
+	}
+	return "; either " + way + ", or run headrace state reset, which moves the file aside and says what is read again"
+}
+
 // folder makes the state's folder, which is for its owner alone.
 func (f *File) folder() error {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {

@@ -3,13 +3,13 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -119,12 +119,17 @@ func (f *File) do(what string, transact func() error) (err error) {
 	defer f.mu.Unlock()
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s the state %s: %w", what, f.path, err)
+			err = fmt.Errorf("%s the state %s: %w%s", what, f.path, err, f.waysOn(err))
 		}
 	}()
 	if f.closed {
 		return errors.New("it is closed")
 	}
+	defer func() {
+		if Damaged(err) {
+			f.broken = err
+		}
+	}()
 	if f.db == nil && f.broken == nil {
 		if err := f.open(); err != nil {
 			return err
@@ -136,11 +141,6 @@ func (f *File) do(what string, transact func() error) (err error) {
 	if f.broken != nil {
 		return f.broken
 	}
-	defer func() {
-		if errors.Is(err, errDamaged) {
-			f.broken = err
-		}
-	}()
 	return guarded(transact)
 }
 
@@ -256,14 +256,21 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 		return db, file, nil
 	case errors.Is(err, berrors.ErrTimeout):
 		err = ErrHeld
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case !ofTheSystem(err) && !Damaged(err):
 		err = fmt.Errorf("%w: its header cannot be read", errDamaged)
 	}
 	if file != nil {
 		_ = file.Close() // bbolt has done so, unless it panicked
 	}
 	return nil, nil, err
+}
+
+// ofTheSystem reports whether err is about opening the file, not about what is
+// in it.
+func ofTheSystem(err error) bool {
+	var path *fs.PathError
+	var errno syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &errno)
 }
 
 // syncDir makes a new name durable where folders can be synced; elsewhere the
