@@ -26,9 +26,9 @@ func builtin() map[BlockType]map[string]func() part {
 	return map[BlockType]map[string]func() part{
 		DataLoader: {
 			"file":  source(filesource.DefaultConfig, filesource.New),
-			"stdin": source(stdinsource.DefaultConfig, stdinsource.New),
-			"exec":  source(execsource.DefaultConfig, execsource.New),
-			"mock":  source(mocksource.DefaultConfig, mocksource.New),
+			"stdin": fleeting(stdinsource.DefaultConfig, stdinsource.New),
+			"exec":  fleeting(execsource.DefaultConfig, execsource.New),
+			"mock":  fleeting(mocksource.DefaultConfig, mocksource.New),
 			"kafka": newKafkaLoader,
 		},
 		Transformer: {
@@ -44,23 +44,44 @@ func builtin() map[BlockType]map[string]func() part {
 
 // sourcePart is the part of a data_loader that needs nothing of the project.
 type sourcePart[C any] struct {
-	cfg  C
-	open func(C, plugin.Env) connector.Source
+	cfg   C
+	open  func(C, plugin.Env) connector.Source
+	keeps bool
 }
 
 func source[C any](defaults func() C, open func(C, plugin.Env) connector.Source) func() part {
+	return func() part { return &sourcePart[C]{cfg: defaults(), open: open, keeps: true} }
+}
+
+// fleeting is a source without positions: its runs need no state.
+func fleeting[C any](defaults func() C, open func(C, plugin.Env) connector.Source) func() part {
 	return func() part { return &sourcePart[C]{cfg: defaults(), open: open} }
 }
 
 func (s *sourcePart[C]) settings() any { return &s.cfg }
 
-func (s *sourcePart[C]) prepare(p *Project) []connector.Fault {
+func (s *sourcePart[C]) keepsPositions() bool { return s.keeps }
+
+func (s *sourcePart[C]) prepare(*Project) []connector.Fault { return nil }
+
+// missing reports inputs that are not there.
+func (s *sourcePart[C]) missing(p *Project) []connector.Fault {
 	if c, ok := any(&s.cfg).(interface {
 		CheckFiles(dir string) []connector.Fault
 	}); ok {
 		return c.CheckFiles(p.Dir)
 	}
 	return nil
+}
+
+// describe says in words where a part of the position is.
+func (s *sourcePart[C]) describe(name string, at []byte) (string, error) {
+	if c, ok := any(&s.cfg).(interface {
+		Describe(part string, at []byte) (string, error)
+	}); ok {
+		return c.Describe(name, at)
+	}
+	return "", errNoWords
 }
 
 func (s *sourcePart[C]) warnings() []string { return nil }
@@ -188,6 +209,9 @@ type kafkaLoader struct{ cfg kafkasource.Config }
 func newKafkaLoader() part { return &kafkaLoader{cfg: kafkasource.DefaultConfig()} }
 
 func (k *kafkaLoader) settings() any { return &k.cfg }
+
+// keepsPositions is false: the group keeps them in Kafka.
+func (k *kafkaLoader) keepsPositions() bool { return false }
 
 func (k *kafkaLoader) prepare(p *Project) []connector.Fault { return p.cluster(&k.cfg.Settings) }
 

@@ -2,7 +2,9 @@ package pipelines
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
@@ -71,14 +73,14 @@ func (d *deadLetters) open(env plugin.Env) (connector.Sink, error) {
 	}
 	path := d.cfg.Path
 	if path == "" {
-		path = filepath.Join(d.dir, "dead_letters", env.Pipeline+"."+env.Block+".ndjson")
+		path = filepath.Join(d.dir, "dead_letters", letterFile(env.Pipeline, env.Block))
 	}
 	file := &lazySink{open: func() (connector.Sink, error) {
 		cfg := filesink.DefaultConfig()
 		cfg.Path, cfg.Append, cfg.Sync, cfg.Format = path, true, true, "json"
 		env := env
 		env.Dir = "" // the path is complete
-		return filesink.New(cfg, env)
+		return filesink.NewPrivate(cfg, env)
 	}}
 	if d.cfg.Topic == "" {
 		return file, nil
@@ -91,6 +93,17 @@ func (d *deadLetters) open(env plugin.Env) (connector.Sink, error) {
 		return nil, err
 	}
 	return &fallbackSink{first: topic, second: file}, nil
+}
+
+// letterFile is the default name of the dead letters of a block. Two long names
+// would be more than file systems take.
+func letterFile(pipeline, block string) string {
+	name := pipeline + "." + block
+	if len(name) > 200 {
+		sum := sha256.Sum256([]byte(name))
+		name = fmt.Sprintf("%s-%x", name[:180], sum[:8])
+	}
+	return name + ".ndjson"
 }
 
 // newExporter puts the exporter stage in front of a sink.

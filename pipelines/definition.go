@@ -27,6 +27,9 @@ type Definition struct {
 	// BadSchedule is what is wrong with the schedule; it is part of what Load
 	// returns.
 	BadSchedule config.Problems
+	// Missing are inputs that are not there now. They are part of what Load
+	// returns too; a run without them fails, and no other.
+	Missing config.Problems
 	// Warnings are told once when the pipeline is loaded.
 	Warnings []string
 
@@ -135,7 +138,7 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 	problems := root.Named("the pipeline").Decode(&h, "schedule", "blocks")
 	if !nameForm.MatchString(h.Name) {
 		problems = append(problems, root.KeyProblem("name",
-			"a pipeline's name is 1 to 128 letters, digits, dots, dashes and underscores"))
+			"a pipeline's name is 1 to 128 letters, digits, dots, dashes and underscores, and begins with a letter or a digit"))
 	}
 	d := &Definition{Name: h.Name, File: file, Retry: h.Retry, fingerprint: fmt.Sprint(root.Value())}
 	if node := root.Get("schedule"); node.Kind() != config.Null {
@@ -211,8 +214,12 @@ func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	if h.Name == "" {
+	switch {
+	case h.Name == "":
 		h.Name = d.unusedName(h.ConnectorType)
+	case !nameForm.MatchString(h.Name):
+		problems = append(problems, node.KeyProblem("name",
+			"a block's name is 1 to 128 letters, digits, dots, dashes and underscores, and begins with a letter or a digit"))
 	}
 	b := &Block{Name: h.Name, Type: BlockType(h.Type), Upstream: h.Upstream, node: node}
 	made, problem := newPart(b.Type, h.ConnectorType, node)
@@ -220,8 +227,12 @@ func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.
 		return nil, config.Problems{*problem}
 	}
 	b.part = made
-	problems = node.Named("connector "+h.ConnectorType).Decode(b.part.settings(), blockKeys...)
-	problems = withoutEchoes(problems, p.prepare(b, len(problems) > 0))
+	more := node.Named("connector "+h.ConnectorType).Decode(b.part.settings(), blockKeys...)
+	broken := len(more) > 0
+	more = withoutEchoes(more, p.prepare(b, broken))
+	missing := p.missing(b, broken)
+	d.Missing = append(d.Missing, missing...)
+	problems = append(problems, withoutEchoes(more, missing)...)
 	if len(problems) > 0 && misspelled(node) {
 		return nil, problems
 	}
@@ -235,8 +246,23 @@ func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.
 // block itself, only what is wrong with a value that is there counts: a key
 // that seems to be missing may be the one that could not be read.
 func (p *Project) prepare(b *Block, broken bool) config.Problems {
+	return faultsAt(b, b.part.prepare(p), broken)
+}
+
+// missing are the inputs of a block that are not there.
+func (p *Project) missing(b *Block, broken bool) config.Problems {
+	m, ok := b.part.(interface {
+		missing(p *Project) []connector.Fault
+	})
+	if !ok {
+		return nil
+	}
+	return faultsAt(b, m.missing(p), broken)
+}
+
+func faultsAt(b *Block, faults []connector.Fault, broken bool) config.Problems {
 	var problems config.Problems
-	for _, f := range b.part.prepare(p) {
+	for _, f := range faults {
 		if _, rest := valueAt(b.node, f.Path); broken && rest != "" {
 			continue
 		}

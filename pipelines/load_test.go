@@ -104,7 +104,7 @@ p.yaml:3:51: no block is named "stdn"; did you mean "stdin"?`},
 		{"a loader that reads", "blocks:\n" + reads + "  - {name: b, type: data_loader, connector_type: stdin, upstream_blocks: [stdin]}\n" + prints, `p.yaml:3:57: a data_loader reads from no other block`},
 		{"broken UTF-8", "name: a\xff\nblocks:\n" + reads + prints, `p.yaml:1:8: not valid UTF-8; save the file as UTF-8`},
 		{"broken YAML", "blocks:\n  - {type: data_loader\n", `p.yaml:3:1: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping that begins in line 2`},
-		{"a bad name", "name: a/b\nblocks:\n" + reads + prints, `p.yaml:1:1: a pipeline's name is 1 to 128 letters, digits, dots, dashes and underscores`},
+		{"a bad name", "name: a/b\nblocks:\n" + reads + prints, `p.yaml:1:1: a pipeline's name is 1 to 128 letters, digits, dots, dashes and underscores, and begins with a letter or a digit`},
 		{"bad schedules", "schedule: {cron: \"* * *\", timezone: Europe/Berln, overlap: skp, misfire: some, jitter: -1s}\nblocks:\n" + reads + prints, `
 p.yaml:1:18: bad cron expression "* * *": expected 5 to 6 fields, found 3: [* * *]; write 5 fields, 6 with seconds, or @daily, @every 10m
 p.yaml:1:37: unknown time zone "Europe/Berln"; use an IANA name such as Europe/Berlin

@@ -24,6 +24,8 @@ type (
 	loader interface {
 		part
 		openSource(env plugin.Env) (connector.Source, error)
+		// keepsPositions reports that the state keeps where the source is.
+		keepsPositions() bool
 	}
 	changer interface {
 		part

@@ -240,6 +240,21 @@ func (p *Project) path(path string) string {
 	return filepath.Join(p.Dir, path)
 }
 
+// Runnable takes what is wrong with the inputs of pipelines out of the problems
+// that Load returned, and returns it: their runs fail and say so, and nothing
+// else does.
+func (p *Project) Runnable(problems config.Problems) (left, missing config.Problems) {
+	for _, d := range p.Pipelines {
+		missing = append(missing, d.Missing...)
+	}
+	for _, problem := range problems {
+		if !slices.Contains(missing, problem) {
+			left = append(left, problem)
+		}
+	}
+	return left, missing.Sort()
+}
+
 // SetAside takes the pipelines out of p whose schedule is bad, when nothing else
 // is wrong, so that the others can run; one that runs already goes on as it is.
 // problems are those of Load; it returns those that are left, and those of the

@@ -16,7 +16,7 @@ import (
 type Env struct {
 	Plugin plugin.Env // Pipeline and Block are set for each block
 	// Positions returns where a block keeps its positions; nil keeps none.
-	Positions func(block string) intake.Positions
+	Positions func(*Block) intake.Positions
 	Ledger    *connector.Ledger
 	// Hard ends what Run's own context only asks to finish: once it is done,
 	// records that are not delivered yet fail.
@@ -177,7 +177,7 @@ func inBlock(b *Block, err error) error {
 func (r *run) intake(s opened) intake.Config {
 	cfg := intake.Config{Source: s.source, Out: s.out, Flush: r.flush, Stream: r.env.Plugin.Stream, Log: r.log().With("block", s.block.Name)}
 	if r.env.Positions != nil {
-		cfg.Positions = r.env.Positions(s.block.Name)
+		cfg.Positions = r.env.Positions(s.block)
 	}
 	return cfg
 }

@@ -2,7 +2,6 @@ package pipelines
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -23,7 +22,7 @@ type Supervisor struct {
 	// Plugin is what every block is given; Pipeline and Block are set for each.
 	Plugin plugin.Env
 	Log    *slog.Logger
-	State  *state.File
+	State  state.Store
 	// Hard ends the drain: what is not delivered then fails.
 	Hard context.Context
 	// Progress is told how far each pipeline's sources are; nil when nobody
@@ -169,7 +168,7 @@ func (s *Supervisor) scheduled(ctx context.Context, d *Definition, tick time.Tim
 		if ctx.Err() != nil {
 			return // also without an error: what was read is delivered, the rest was not read
 		}
-		if err == nil || attempt >= d.Retry.Attempts {
+		if Delivered(err) || attempt >= d.Retry.Attempts {
 			break
 		}
 		wait := d.Retry.Wait(attempt + 1)
@@ -191,7 +190,7 @@ func (s *Supervisor) stream(ctx context.Context, d *Definition) {
 	for attempt := 1; ; attempt++ {
 		start := time.Now()
 		err := s.once(ctx, d, time.Time{}, true)
-		if err == nil || ctx.Err() != nil {
+		if Delivered(err) || ctx.Err() != nil {
 			return
 		}
 		if time.Since(start) > steady {
@@ -221,7 +220,7 @@ func (s *Supervisor) once(ctx context.Context, d *Definition, tick time.Time, st
 		env.Progress = func(p plugin.Progress) { s.Progress(d.Name, p) }
 	}
 	err := d.Run(ctx, Env{Plugin: env, Ledger: ledger, Hard: s.Hard,
-		Positions: func(block string) intake.Positions { return positions{s.State, d.Name, block} }})
+		Positions: func(b *Block) intake.Positions { return s.positions(d, b) }})
 	record.End = time.Now()
 	record.Counts = sub(ledger.Counts(), before)
 	level, text := slog.LevelInfo, "run finished"
@@ -244,11 +243,7 @@ func (s *Supervisor) once(ctx context.Context, d *Definition, tick time.Time, st
 		attrs = append(attrs, "error", err)
 	}
 	s.Log.Log(ctx, level, text, attrs...)
-	if stored := s.State.PutRun(record); stored != nil {
-		s.Log.Error("store the run's record", "pipeline", d.Name, "error", stored)
-		err = errors.Join(err, stored)
-	}
-	return err
+	return s.record(d, record, err)
 }
 
 func sub(a, b connector.Counts) connector.Counts {

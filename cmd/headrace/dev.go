@@ -46,7 +46,7 @@ func (a *app) devCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) dev(cmd *cobra.Command, listen, folder string, security devSecurity, log *slog.Logger) error {
+func (a *app) dev(cmd *cobra.Command, listen, folder string, security devSecurity, log *slog.Logger) (err error) {
 	if _, _, err := net.SplitHostPort(listen); err != nil {
 		return &exit{exitBadConfig, fmt.Errorf("--listen %q: write it like 127.0.0.1:8082", listen)}
 	}
@@ -79,11 +79,8 @@ func (a *app) dev(cmd *cobra.Command, listen, folder string, security devSecurit
 	}
 	life := watchSignals(cmd.Context(), 5*time.Second, log)
 	defer life.End()
-	s, closeState, err := a.supervisor(life, p, log)
-	if err != nil {
-		return err
-	}
-	defer closeState()
+	s, store := a.supervisor(life, p, log)
+	defer func() { err = closeState(store, err) }()
 	door, err := a.openDoor(p, s, log)
 	if err != nil {
 		return err

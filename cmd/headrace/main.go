@@ -100,6 +100,6 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.logFormat, "log-format", "text", "form of the log on standard error: text or json")
 	flags.StringVar(&a.projectFile, "project", "", "project file (default headrace.yaml beside the given paths)")
 	root.AddCommand(a.runCommand(), a.devCommand(), a.exportCommand(), a.validateCommand(),
-		a.doctorCommand(), a.schemaCommand(), a.nextCommand(), a.versionCommand())
+		a.doctorCommand(), a.schemaCommand(), a.nextCommand(), a.stateCommand(), a.versionCommand())
 	return root
 }

@@ -17,7 +17,7 @@ func (a *app) nextCommand() *cobra.Command {
 				return &exit{exitBadConfig, fmt.Errorf("--number %d: ask for 1 to %d ticks", count, maxTicks)}
 			}
 			p, problems := a.load(paths, nil)
-			if len(problems) > 0 {
+			if problems, _ = p.Runnable(problems); len(problems) > 0 {
 				return problems
 			}
 			type tick struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +46,7 @@ func (a *app) runCommand() *cobra.Command {
 			}
 			load := func() (*pipelines.Project, error) {
 				p, problems := a.load(paths, bootstrap)
+				problems = tellMissing(log, p, problems)
 				if !once {
 					problems = setAside(log, p, problems)
 				}
@@ -71,6 +73,16 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
+// tellMissing reports inputs that are not there: their pipelines' runs fail, and
+// nothing else does. It returns what else is wrong.
+func tellMissing(log *slog.Logger, p *pipelines.Project, problems config.Problems) config.Problems {
+	left, missing := p.Runnable(problems)
+	for _, problem := range missing {
+		log.Warn("an input is not there; runs of its pipeline fail until it is", "error", problem.Error())
+	}
+	return left
+}
+
 // setAside reports bad schedules and leaves their pipelines out, so that they
 // stop nothing else. It returns what else is wrong.
 func setAside(log *slog.Logger, p *pipelines.Project, problems config.Problems) config.Problems {
@@ -89,21 +101,28 @@ func warn(log *slog.Logger, p *pipelines.Project) {
 	}
 }
 
-// supervisor opens the state and returns a Supervisor for the project.
-func (a *app) supervisor(life *lifecycle, p *pipelines.Project, log *slog.Logger) (*pipelines.Supervisor, func(), error) {
-	store, err := state.Open(p.StateDir())
-	if err != nil {
-		return nil, nil, &exit{exitFailed, err}
-	}
+// supervisor returns a Supervisor for the project, and its state, which is opened
+// when a pipeline needs it.
+func (a *app) supervisor(life *lifecycle, p *pipelines.Project, log *slog.Logger) (*pipelines.Supervisor, *state.File) {
+	store := state.New(p.StateDir(), log)
 	s := &pipelines.Supervisor{
 		Plugin: plugin.Env{Log: log, Dir: p.Dir, Stdin: a.stdin, Stdout: a.stdout},
 		Log:    log, State: store, Hard: life.Hard,
 	}
-	return s, func() {
-		if err := store.Close(); err != nil {
-			log.Error("close the state", "error", err)
-		}
-	}, nil
+	return s, store
+}
+
+// closeState ends the use of the state: one that was lost meanwhile is an error
+// of the command.
+func closeState(store state.Store, failed error) error {
+	err := store.Close()
+	switch {
+	case err == nil:
+		return failed
+	case failed != nil && failed.Error() != "":
+		err = errors.Join(failed, err)
+	}
+	return &exit{exitFailed, err}
 }
 
 // parallelRuns bounds the pipelines that run --once runs at the same time.
@@ -114,11 +133,10 @@ func (a *app) runOnce(life *lifecycle, p *pipelines.Project, log *slog.Logger) e
 	if len(p.Pipelines) == 0 {
 		return &exit{exitBadConfig, errors.New("no pipeline found; give a pipeline file or a folder with pipelines/*.yaml")}
 	}
-	s, closeState, err := a.supervisor(life, p, log)
-	if err != nil {
-		return err
+	s, store := a.supervisor(life, p, log)
+	if !slices.ContainsFunc(p.Pipelines, (*pipelines.Definition).NeedsState) {
+		store.DoNotWait() // another process may have it
 	}
-	defer closeState()
 	view := a.newProgress(life.Hard, p, s)
 	defer view.Close()
 	failed := make([]error, len(p.Pipelines))
@@ -136,14 +154,14 @@ func (a *app) runOnce(life *lifecycle, p *pipelines.Project, log *slog.Logger) e
 		}()
 	}
 	wg.Wait()
-	return onceResult(life, s, failed)
+	return closeState(store, onceResult(life, s, failed))
 }
 
 // runAttempts runs d until it succeeds or its retries are used up.
 func runAttempts(ctx context.Context, s *pipelines.Supervisor, d *pipelines.Definition) error {
 	for attempt := 1; ; attempt++ {
 		err := s.Once(ctx, d, time.Time{})
-		if err == nil || attempt > d.Retry.Attempts || !wait(ctx, d.Retry.Wait(attempt)) {
+		if pipelines.Delivered(err) || attempt > d.Retry.Attempts || !wait(ctx, d.Retry.Wait(attempt)) {
 			return err
 		}
 	}
@@ -176,12 +194,14 @@ func onceResult(life *lifecycle, s *pipelines.Supervisor, failed []error) error 
 }
 
 // runDaemon runs schedules, streams and the HTTP server until a signal.
-func (a *app) runDaemon(life *lifecycle, p *pipelines.Project, log *slog.Logger, reload func() (*pipelines.Project, error)) error {
-	s, closeState, err := a.supervisor(life, p, log)
-	if err != nil {
-		return err
+func (a *app) runDaemon(life *lifecycle, p *pipelines.Project, log *slog.Logger, reload func() (*pipelines.Project, error)) (err error) {
+	s, store := a.supervisor(life, p, log)
+	defer func() { err = closeState(store, err) }()
+	if slices.ContainsFunc(p.Pipelines, (*pipelines.Definition).NeedsState) {
+		if err := store.Open(); err != nil {
+			return &exit{exitFailed, err}
+		}
 	}
-	defer closeState()
 	door, err := a.openDoor(p, s, log)
 	if err != nil {
 		return err

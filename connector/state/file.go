@@ -30,6 +30,8 @@ type File struct {
 	dir, path string
 	log       *slog.Logger
 
+	wait time.Duration // for another process to let go
+
 	mu      sync.Mutex // one transaction at a time: a broken one must not leave others waiting
 	db      *bbolt.DB  // nil until it is needed
 	file    *os.File   // what db reads and writes
@@ -45,7 +47,7 @@ func New(dir string, log *slog.Logger) *File {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &File{dir: dir, path: filepath.Join(dir, FileName), log: log}
+	return &File{dir: dir, path: filepath.Join(dir, FileName), log: log, wait: lockWait}
 }
 
 // Open is New and Open in one call.
@@ -56,6 +58,10 @@ func Open(dir string) (*File, error) {
 	}
 	return f, nil
 }
+
+// DoNotWait makes a state that another process holds an error at once. Call it
+// before the first use.
+func (f *File) DoNotWait() { f.wait = time.Nanosecond } // bbolt takes 0 for ever
 
 // Dir is the state folder.
 func (f *File) Dir() string { return f.dir }
@@ -80,19 +86,24 @@ func (f *File) Close() error {
 		f.broken = f.gone()
 	}
 	if f.broken != nil {
-		return f.letGo()
+		err := f.letGo()
+		return fmt.Errorf("close the state %s: %w%s", f.path, err, f.waysOn(err))
 	}
 	if err := f.keepCopy(); err != nil {
 		f.log.Warn("the copy of the state could not be made", "file", f.path, "error", err)
 	}
 	err := f.db.Close()
 	f.db = nil
+	if err != nil {
+		err = fmt.Errorf("close the state %s: %w", f.path, err)
+	}
 	return err
 }
 
 // letGo gives up a broken file. Its memory stays mapped: bbolt's own locks may
 // be held for ever, so Close of it is not called.
 func (f *File) letGo() error {
+	unlock(f.file)
 	_ = f.file.Close()
 	f.db = nil
 	return f.broken
@@ -204,7 +215,7 @@ func (f *File) open() error {
 			return err
 		}
 	}
-	db, file, err := openBolt(f.path, false)
+	db, file, err := openBolt(f.path, false, f.wait)
 	if err != nil {
 		return err
 	}
@@ -221,7 +232,7 @@ func (f *File) open() error {
 
 // examine reads the whole file under a lock, before it is mapped for use.
 func (f *File) examine() error {
-	db, file, err := openBolt(f.path, true)
+	db, file, err := openBolt(f.path, true, f.wait)
 	if err != nil {
 		return err
 	}
@@ -242,9 +253,9 @@ func (f *File) examine() error {
 
 // openBolt opens a bbolt file and returns what it reads and writes, too. To
 // read only, it maps the file but looks at nothing of it but its headers.
-func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err error) {
+func openBolt(path string, readOnly bool, wait time.Duration) (db *bbolt.DB, file *os.File, err error) {
 	err = guarded(func() (err error) {
-		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: readOnly,
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: wait, ReadOnly: readOnly,
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
 				file, err = os.OpenFile(name, flag, mode)
 				return file, err
@@ -259,8 +270,9 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 	case !ofTheSystem(err) && !Damaged(err):
 		err = fmt.Errorf("%w: its header cannot be read", errDamaged)
 	}
-	if file != nil {
-		_ = file.Close() // bbolt has done so, unless it panicked
+	if file != nil { // bbolt has closed it, unless it panicked
+		unlock(file)
+		_ = file.Close()
 	}
 	return nil, nil, err
 }

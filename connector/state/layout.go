@@ -84,7 +84,7 @@ func prepare(db *bbolt.DB) error {
 	}
 	return db.Update(func(tx *bbolt.Tx) error {
 		if err := migrate(tx); err != nil {
-			return err
+			return fmt.Errorf("%w: it is neither of this version nor of an older one: %w", errDamaged, err)
 		}
 		b, err := tx.CreateBucketIfNotExists(bucketFormat)
 		if err != nil {

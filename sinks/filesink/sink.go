@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/headrace/headrace/connector"
@@ -26,6 +29,7 @@ type Sink struct {
 	cfg     Config
 	path    string // the name at the end
 	written string // the name until then
+	private bool   // for the eyes of its owner alone
 
 	mu        sync.Mutex
 	file      *os.File
@@ -41,32 +45,60 @@ type Sink struct {
 // a stream writes has no end at which the file would be complete, and its next
 // start goes on where this one stopped: it adds to the file.
 func New(cfg Config, env plugin.Env) (connector.Sink, error) {
-	cfg.Append = cfg.Append || env.Stream
-	s := &Sink{cfg: cfg, path: env.Path(cfg.Path)}
+	return newSink(&Sink{cfg: cfg}, env)
+}
+
+// NewPrivate is New for a file that nobody but its owner may read, nor look into
+// a folder that is made for it. One that is there and is open to others is
+// warned about.
+func NewPrivate(cfg Config, env plugin.Env) (connector.Sink, error) {
+	return newSink(&Sink{cfg: cfg, private: true}, env)
+}
+
+func newSink(s *Sink, env plugin.Env) (connector.Sink, error) {
+	s.cfg.Append = s.cfg.Append || env.Stream
+	s.path = env.Path(s.cfg.Path)
 	s.written = s.path
-	if !cfg.Append {
+	if !s.cfg.Append {
 		s.written += PartialSuffix
 	}
-	if err := s.open(); err != nil {
-		return nil, fmt.Errorf("open the file %s to write: %w", cfg.Path, err)
+	if err := s.open(env.Log); err != nil {
+		return nil, fmt.Errorf("open the file %s to write: %w", s.cfg.Path, err)
 	}
 	return s, nil
 }
 
-func (s *Sink) open() (err error) {
-	if err = os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
+func (s *Sink) open(log *slog.Logger) (err error) {
+	folderMode, fileMode, flags := fs.FileMode(0o755), fs.FileMode(0o644), os.O_RDWR|os.O_CREATE
+	if s.private {
+		folderMode, fileMode = 0o700, 0o600
+	}
+	if s.cfg.Append {
+		flags |= os.O_APPEND // another process may add to it, too
+	}
+	if err = os.MkdirAll(filepath.Dir(s.path), folderMode); err != nil {
 		return err
 	}
 	if info, err := os.Stat(s.path); err == nil && !info.Mode().IsRegular() {
 		return errors.New("it is not a regular file; use the stdout exporter")
 	}
-	if s.file, err = os.OpenFile(s.written, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	if s.file, err = os.OpenFile(s.written, flags, fileMode); err != nil {
 		return err
 	}
+	s.warnIfWide(log)
 	if err = s.seekEnd(); err != nil {
 		return errors.Join(err, s.file.Close())
 	}
 	return nil
+}
+
+// warnIfWide tells when others may read what is private.
+func (s *Sink) warnIfWide(log *slog.Logger) {
+	info, err := s.file.Stat()
+	if !s.private || log == nil || err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
+		return
+	}
+	log.Warn("others can read this file, which holds records; chmod 600 it", "file", s.written, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
 }
 
 // seekEnd goes behind the last whole line. A line that a kill cut off was not
@@ -89,7 +121,7 @@ func (s *Sink) seekEnd() error {
 		return err
 	}
 	s.size = whole
-	return s.back()
+	return s.back(nil)
 }
 
 // lastLineEnd returns the place behind the last line end before end.
@@ -108,12 +140,34 @@ func lastLineEnd(f io.ReaderAt, end int64) (int64, error) {
 	return 0, nil
 }
 
-// back drops what stands behind the last whole line.
-func (s *Sink) back() error {
+// back drops what stands behind the last whole line: all of torn that was
+// written.
+func (s *Sink) back(torn []byte) error {
+	if s.cfg.Append {
+		return s.backShared(torn)
+	}
 	if err := s.file.Truncate(s.size); err != nil {
 		return err
 	}
 	_, err := s.file.Seek(s.size, io.SeekStart)
+	return err
+}
+
+// backShared takes torn from the end of a file that others may write to. Where
+// one has done so meanwhile, its line is ended instead.
+func (s *Sink) backShared(torn []byte) error {
+	if len(torn) == 0 {
+		return nil
+	}
+	end, err := s.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	tail, at := make([]byte, len(torn)), end-int64(len(torn))
+	if _, err := s.file.ReadAt(tail, max(at, 0)); err == nil && bytes.Equal(tail, torn) {
+		return s.file.Truncate(at)
+	}
+	_, err = s.file.Write([]byte("\n"))
 	return err
 }
 
@@ -145,7 +199,7 @@ func (s *Sink) append(ctx context.Context, text []byte) error {
 	}
 	err = connector.Errorf(connector.Unavailable, "write to %s: %w", s.cfg.Path, err)
 	s.failed = err
-	if back := s.back(); back != nil {
+	if back := s.back(text[:n]); back != nil {
 		s.broken = fmt.Errorf("%w; nor can it be put back to its last whole line: %w", err, back)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/records"
@@ -41,6 +42,19 @@ func (p *place) position(part string) connector.Position {
 		panic("filesource: a place that is no JSON: " + err.Error()) // strings and numbers only
 	}
 	return connector.Position{Part: part, At: text}
+}
+
+// Describe says in words what a stored position is.
+func (c *Config) Describe(_ string, at []byte) (string, error) {
+	var p place
+	if err := json.Unmarshal(at, &p); err != nil {
+		return "", fmt.Errorf("the stored position of a file cannot be read: %w", err)
+	}
+	text := fmt.Sprintf("%s: byte %d, line %d", strings.ToValidUTF8(strings.ReplaceAll(p.File, "\n", `\n`), "?"), p.Offset, p.Line)
+	if p.Size > 0 {
+		text += " (its end)"
+	}
+	return text, nil
 }
 
 // ended reports that the file was read to its end and has not changed since.
