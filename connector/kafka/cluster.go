@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // The longest that opening a cluster takes: a dead broker or wrong credentials
@@ -42,11 +43,35 @@ type Cluster struct {
 	admin   sarama.ClusterAdmin
 	id      string
 	opening *opening
+	refusal refusal
+}
+
+// refusal is the last failure to open a cluster. Until the time is over callers
+// get it at once: a cluster that does not answer would cost each batch of a run
+// the whole patience.
+type refusal struct {
+	err   error
+	until time.Time
+	inRow int
+}
+
+// The pauses between attempts to open a cluster: an attempt that took long is
+// followed by a pause as long, one that failed at once by these.
+const (
+	firstReopen = 100 * time.Millisecond
+	lastReopen  = 2 * time.Second
+)
+
+// note remembers that an attempt, which took so long, failed.
+func (r *refusal) note(err error, took time.Duration) {
+	pause := max(took, backoff.Step(firstReopen, lastReopen, r.inRow+1))
+	*r = refusal{err: err, until: time.Now().Add(pause), inRow: r.inRow + 1}
 }
 
 // opening is one attempt that any number of callers wait for.
 type opening struct {
 	done   chan struct{}
+	began  time.Time
 	client sarama.Client
 	err    error
 }
@@ -65,6 +90,7 @@ func NewCluster(name string, s Settings, log *slog.Logger) (*Cluster, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	boundUnpacking()
 	id, err := newIdentity(name, &s, log)
 	if err != nil {
 		return nil, err
@@ -100,7 +126,8 @@ func (c *Cluster) SaramaConfig() (*sarama.Config, error) {
 }
 
 // Client returns the shared client, opening it if need be within ctx and OpenTimeout,
-// or what OpenWithin was given. A failed opening is not cached; callers at the same time share one.
+// or what OpenWithin was given. Callers at the same time share one attempt, and
+// those that come after a failed one get its error until the next is due.
 // Refused credentials and failed TLS are Unauthenticated, a cluster that
 // cannot be reached is Unavailable.
 func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
@@ -108,7 +135,9 @@ func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
 	if o == nil {
 		return client, err
 	}
-	timer := time.NewTimer(c.patience)
+	// Whoever joins an attempt that is over time already, because a call of the
+	// library does not end, does not wait for another.
+	timer := time.NewTimer(time.Until(o.began.Add(c.patience)))
 	defer timer.Stop()
 	select {
 	case <-o.done:
@@ -129,8 +158,10 @@ func (c *Cluster) join() (*opening, sarama.Client, error) {
 		return nil, nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, errClosed)
 	case c.client != nil && !c.client.Closed():
 		return nil, c.client, nil
+	case c.opening == nil && c.refusal.err != nil && time.Now().Before(c.refusal.until):
+		return nil, nil, c.refusal.err
 	case c.opening == nil:
-		o := &opening{done: make(chan struct{})}
+		o := &opening{done: make(chan struct{}), began: time.Now()}
 		c.opening = o
 		c.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(c.ctx, c.patience-c.patience/20) // before the callers give up
@@ -148,8 +179,10 @@ func (c *Cluster) opened(o *opening) {
 	defer close(o.done)
 	c.opening = nil
 	if o.err != nil {
+		c.refusal.note(o.err, time.Since(o.began))
 		return
 	}
+	c.refusal = refusal{}
 	if c.closed {
 		_ = o.client.Close()
 		o.client, o.err = nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, errClosed)

@@ -19,7 +19,8 @@ const (
 // dialer opens the connections of a client, with TLS where it is asked for.
 // TLS is done here and not by the library so that each connection takes the
 // certificates that are on disk now, and so that a failed handshake is
-// reported as what it is.
+// reported as what it is. What a broker answers is looked at before the library
+// believes it (guard.go).
 type dialer struct {
 	tls *tlsstore.Client // nil for plain connections
 }
@@ -37,7 +38,7 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, explain(addr, err)
 	}
 	if d.tls == nil {
-		return conn, nil
+		return guard(conn, addr), nil
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -56,5 +57,5 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		}
 		return nil, explain(addr, err)
 	}
-	return secured, nil
+	return guard(secured, addr), nil
 }

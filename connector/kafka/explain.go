@@ -82,6 +82,8 @@ func explainTLS(addr string, err error) error {
 		return say("its certificate has expired; the broker needs a new one, and this machine the right time")
 	case errors.As(err, &verify):
 		return say("its certificate was not accepted")
+	case errors.As(err, &header) && string(header.RecordHeader[:4]) == "HTTP":
+		return connector.Errorf(connector.Unavailable, "TLS with the broker %s: this is not a Kafka broker (it answered HTTP); check the port in bootstrap_server: %w", addr, err)
 	case errors.As(err, &header):
 		return say("the listener does not speak TLS; set security_protocol to that of the listener, or use its TLS port")
 	case errors.As(err, &remote) && remote.Op == "remote error": // a TLS alert; its type is not exported

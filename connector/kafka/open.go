@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,11 +42,57 @@ func (c *Cluster) openClient(ctx context.Context, cfg *sarama.Config) (sarama.Cl
 	}
 	// Sarama keeps trying seeds in random order; with the one that answered it
 	// learns all the others.
+	bound := &openingDialer{dialer: dialer{tls: c.identity.tls}, ctx: ctx}
+	cfg.Net.Proxy.Dialer = bound
 	client, err := sarama.NewClient([]string{addr}, cfg)
+	if err != nil && ctx.Err() != nil {
+		return nil, connector.Errorf(connector.Unavailable, "asking the broker %s about the cluster: no answer in time: %w", addr, err)
+	}
 	if err != nil {
 		return nil, explain(addr, err)
 	}
+	bound.opened()
 	return client, nil
+}
+
+// openingDialer ends the connections of a client that is being opened with ctx,
+// which the library does not take; once it is open they live on.
+type openingDialer struct {
+	dialer
+	ctx context.Context
+
+	mu    sync.Mutex
+	open  bool
+	stops []func() bool
+}
+
+// Dial implements golang.org/x/net/proxy.Dialer.
+func (d *openingDialer) Dial(network, addr string) (net.Conn, error) {
+	d.mu.Lock()
+	open := d.open
+	d.mu.Unlock()
+	if open {
+		return d.dialer.Dial(network, addr)
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
+	defer cancel()
+	conn, err := d.dial(ctx, network, addr)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil && !d.open {
+		d.stops = append(d.stops, context.AfterFunc(d.ctx, func() { _ = conn.Close() }))
+	}
+	return conn, err
+}
+
+func (d *openingDialer) opened() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open = true
+	for _, stop := range d.stops {
+		stop()
+	}
+	d.stops = nil
 }
 
 type probed struct {
@@ -182,7 +229,9 @@ type watchedConn struct {
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.watch.answered.Store(true)
+		if g, ok := c.Conn.(*guarded); ok && g.whole() {
+			c.watch.answered.Store(true)
+		}
 		if ms, ok := c.answer.read(b[:n]); ok {
 			c.watch.lifetime.Store(ms)
 		}

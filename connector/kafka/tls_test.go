@@ -103,7 +103,7 @@ func TestRotatedFilesAreUsedByTheNextConnection(t *testing.T) {
 	if err := os.Chtimes(first.File, time.Now(), time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Client(t.Context()); err != nil {
+	if err := opens(t, c); err != nil {
 		t.Fatalf("the rotated CA is not used: %v", err)
 	}
 }

@@ -137,9 +137,12 @@ func (w *walk) protocol(ctx context.Context, conn net.Conn, s *kafka.Settings) o
 	if err == nil {
 		return ok(fmt.Sprintf("Kafka answers, with %d kinds of requests", w.greeting.kinds))
 	}
+	var foreign kafka.NotKafka
 	switch {
 	case !s.UsesTLS() && speaksTLS(ctx, w.found.Address):
 		return failed(err, "the listener speaks TLS: set security_protocol to "+withTLS(s)+", or use its plain port in bootstrap_server")
+	case errors.As(err, &foreign):
+		return failed(err, adviceIn(err.Error(), "correct the port in bootstrap_server"))
 	case errors.Is(err, errNotKafka):
 		return failed(err, "this is not a Kafka listener: correct the port in bootstrap_server")
 	}

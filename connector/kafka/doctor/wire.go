@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+
+	"github.com/headrace/headrace/connector/kafka"
 )
 
 // The two requests that a broker answers before anybody has logged in are
@@ -38,6 +40,9 @@ func ask(conn net.Conn, key, version uint16, body []byte) ([]byte, error) {
 	}
 	var head [8]byte
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
+		return nil, err
+	}
+	if err := kafka.CheckFrame([4]byte(head[:4])); err != nil {
 		return nil, err
 	}
 	size := binary.BigEndian.Uint32(head[:])
