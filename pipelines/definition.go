@@ -144,6 +144,9 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 	if node := root.Get("schedule"); node.Kind() != config.Null {
 		s, more := decodeSchedule(node)
 		d.Schedule, d.BadSchedule, problems = s, more, append(problems, more...)
+		if s != nil && s.Remark() != "" {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s", node.Position(), s.Remark()))
+		}
 	}
 	items := root.Get("blocks").Items()
 	if len(items) == 0 {

@@ -29,6 +29,9 @@ func (a *app) nextCommand() *cobra.Command {
 				if d.Schedule == nil {
 					continue
 				}
+				if remark := d.Schedule.Remark(); remark != "" {
+					fmt.Fprintf(a.stderr, "warning: %s: %s\n", d.Name, remark)
+				}
 				at := time.Now()
 				for range count {
 					if at = d.Schedule.Next(at); at.IsZero() {

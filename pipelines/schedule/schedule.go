@@ -4,6 +4,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -14,11 +15,12 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Config is the schedule block of a pipeline file.
 type Config struct {
-	Cron     string             `mapstructure:"cron" required:"true" doc:"5 fields, 6 with seconds, or @hourly … @every 10m"`
+	Cron     string             `mapstructure:"cron" required:"true" doc:"5 fields, or 6 with the seconds first (Mage has them last), or @hourly, @daily, @weekly, @monthly, @yearly, @every 10m"`
 	Timezone string             `mapstructure:"timezone" doc:"IANA name, such as Europe/Berlin"`
 	Overlap  string             `mapstructure:"overlap" enum:"skip,queue,cancel" doc:"what a tick does while the run before it still goes on"`
 	Misfire  string             `mapstructure:"misfire" enum:"latest,all,none" doc:"what happens with ticks missed while Headrace was down"`
@@ -47,14 +49,14 @@ func New(cfg Config) (*Schedule, []connector.Fault) {
 	loc, err := time.LoadLocation(cfg.Timezone)
 	if err != nil || strings.EqualFold(cfg.Timezone, "local") {
 		faults = append(faults, connector.Fault{Path: "timezone",
-			Message: fmt.Sprintf("unknown time zone %q; use an IANA name such as Europe/Berlin", cfg.Timezone)})
+			Message: fmt.Sprintf("unknown time zone %s; use an IANA name such as Europe/Berlin", redact.Quote(cfg.Timezone))})
 		loc = time.UTC
 	}
 	s := &Schedule{cfg: cfg, loc: loc}
 	if s.cron, err = parse(cfg.Cron); err != nil {
 		faults = append(faults, connector.Fault{Path: "cron", Message: err.Error()})
 	} else if s.Next(time.Now()).IsZero() {
-		faults = append(faults, connector.Fault{Path: "cron", Message: fmt.Sprintf("%q never comes: no such day in any year", cfg.Cron)})
+		faults = append(faults, connector.Fault{Path: "cron", Message: fmt.Sprintf("%s never comes: no such day in any year", redact.Quote(cfg.Cron))})
 	}
 	if len(faults) > 0 {
 		return nil, faults
@@ -70,16 +72,22 @@ func parse(expr string) (_ cron.Schedule, err error) {
 	}
 	defer func() { // the parser panics on some broken input
 		if p := recover(); p != nil {
-			err = fmt.Errorf("bad cron expression %q", expr)
+			err = errors.New("bad cron expression: " + form)
 		}
 	}()
+	if what := fault(expr); what != "" {
+		return nil, errors.New("bad cron expression: " + what)
+	}
 	sched, err := parser.Parse(sundays(expr))
+	if err != nil && strings.HasPrefix(strings.TrimSpace(expr), "@every") {
+		return nil, errors.New("bad cron expression: the interval behind @every cannot be read; write it like @every 10m or @every 1h30m")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("bad cron expression %q: %w; write 5 fields, 6 with seconds, or @daily, @every 10m", expr, err)
+		return nil, errors.New("bad cron expression: " + form)
 	}
 	if every, ok := sched.(cron.ConstantDelaySchedule); ok && strings.Contains(expr, "@every") {
 		if d, _ := time.ParseDuration(strings.TrimSpace(strings.TrimPrefix(expr, "@every"))); d < time.Second || d != every.Delay {
-			return nil, fmt.Errorf("%q: the interval must be a whole number of seconds, one at least", expr)
+			return nil, errors.New("bad cron expression: the interval behind @every must be a whole number of seconds, one at least")
 		}
 	}
 	return sched, nil

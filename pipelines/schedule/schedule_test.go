@@ -65,11 +65,22 @@ func TestNext(t *testing.T) {
 func TestBadSchedules(t *testing.T) {
 	for _, tc := range []struct{ name, cron, zone, want string }{
 		{"text", "whenever", "UTC", "bad cron expression"},
-		{"empty", "", "UTC", "bad cron expression"},
-		{"seven fields", "* * * * * * *", "UTC", "bad cron expression"},
-		{"out of range", "61 * * * *", "UTC", "bad cron expression"},
-		{"a day of the week after Sunday", "0 6 * * 8", "UTC", "bad cron expression"},
-		{"a range that ends before it begins", "0 6 * * 7-6", "UTC", "bad cron expression"},
+		{"empty", "", "UTC", "bad cron expression: is empty"},
+		{"seven fields", "* * * * * * *", "UTC", "has 7 fields"},
+		{"out of range", "61 * * * *", "UTC", `field 1, the minute, holds "61"`},
+		{"a day of the week after Sunday", "0 6 * * 8", "UTC", `field 5, the day of week, holds "8"`},
+		{"a range that ends before it begins", "0 6 * * 7-6", "UTC", "ends before it begins; write 7-7,0-6"},
+		{"the last day, as Quartz writes it", "0 6 L * *", "UTC", `field 3, the day of month, holds "L", which is not known here; there are numbers from 1 to 31`},
+		{"the n-th day, as Quartz writes it", "0 6 * * MON#2", "UTC", `holds "MON#2", which is not known here; there are numbers from 0 to 7 and SUN … SAT`},
+		{"a name of no month", "0 6 1 january *", "UTC", `field 4, the month, holds "january"`},
+		{"no step", "*/0 * * * *", "UTC", `field 1, the minute, has the step "0"`},
+		{"a step that is none", "*/x 0 6 * * *", "UTC", `field 1, the seconds, has the step "x"`},
+		{"an empty item", "1, * * * *", "UTC", "has an empty place"},
+		{"a number that is none", "99999999999999999999 * * * *", "UTC", "field 1, the minute"},
+		{"Mage's @once", "@once", "UTC", "--once"},
+		{"Mage's @always_on", "@always_on", "UTC", "streams"},
+		{"unknown short form", "@fortnightly", "UTC", "@weekly"},
+		{"an interval that is none", "@every soon", "UTC", "write it like @every 10m"},
 		{"zone inside", "TZ=UTC 0 6 * * *", "UTC", "timezone"},
 		{"zone alone, on which the parser panics", "TZ=UTC", "UTC", "timezone"},
 		{"no such day", "0 0 31 2 *", "UTC", "never comes"},
@@ -85,7 +96,35 @@ func TestBadSchedules(t *testing.T) {
 			if len(faults) != 1 || !strings.Contains(faults[0].Message, tc.want) {
 				t.Errorf("faults %v, want one with %q", faults, tc.want)
 			}
+			for _, internal := range []string{"strconv", "invalid syntax", "time:", "runtime error", "failed to parse"} {
+				if len(faults) > 0 && strings.Contains(faults[0].Message, internal) {
+					t.Errorf("%q is for programmers", faults[0].Message)
+				}
+			}
 		})
+	}
+}
+
+// The seconds stand first, as in Spring, Quartz and robfig/cron; Mage's croniter
+// has them last. It is said, and it is so.
+func TestSixFields(t *testing.T) {
+	for expr, want := range map[string]string{
+		"30 15 6 * * *": "06:15:30", "@weekly": "00:00:00", "@monthly": "00:00:00", "@yearly": "00:00:00", "@annually": "00:00:00", "@midnight": "00:00:00",
+		"15 6 * * *": "06:15:00", "0 6 ? JAN-MAR,12 mon-FRI": "06:00:00", "*/20 6 * * 7": "06:00:00", "*/60 */24 * * *": "00:00:00",
+	} {
+		cfg := schedule.DefaultConfig()
+		cfg.Cron = expr
+		s, faults := schedule.New(cfg)
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", expr, faults)
+			continue
+		}
+		if got := s.Next(time.Date(2026, 11, 27, 23, 59, 59, 0, time.UTC)).Format(time.TimeOnly); got != want {
+			t.Errorf("%s: next at %s, want %s", expr, got, want)
+		}
+		if six := len(strings.Fields(expr)) == 6; six != strings.Contains(s.Remark(), "the seconds stand first: second 30, minute 15, hour 6") {
+			t.Errorf("%s: remark %q", expr, s.Remark())
+		}
 	}
 }
 
