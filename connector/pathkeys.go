@@ -2,6 +2,7 @@ package connector
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 
@@ -47,4 +48,18 @@ func noPath(value, inline string) string {
 		return "holds " + shape + ", not a path; write it into a file and give the name of that"
 	}
 	return "holds " + shape + ", not a path; use " + inline
+}
+
+// LookedAt says where a file that is not there was looked for: the absolute
+// place of a relative path, and what of is the folder it starts at. It is empty
+// for an absolute path, which says that itself.
+func LookedAt(path, dir, of string) string {
+	if filepath.IsAbs(path) {
+		return ""
+	}
+	from, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	return "; looked at " + redact.Path(filepath.Join(from, path)) + ", as relative paths start at " + of
 }

@@ -24,6 +24,16 @@ func files(t *testing.T, texts map[string]string) {
 	}
 }
 
+// inHere is text with HERE in place of the current folder.
+func inHere(t *testing.T, text string) string {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(text, here, "HERE")
+}
+
 func write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -86,7 +96,7 @@ p.yaml:2:5: missing key "path" in connector file
 p.yaml:3:5: missing key "type" in the block`},
 		{"an empty value", "blocks:\n  - {type: data_loader, connector_type: file, path: \"\"}\n" + prints, `p.yaml:2:53: path must not be empty`},
 		{"no such file, and a folder", "blocks:\n  - {type: data_loader, connector_type: file, path: no.csv}\n  - {name: b, type: data_loader, connector_type: file, path: .}\n  - {type: data_exporter, connector_type: stdout, upstream_blocks: [file, b]}\n", `
-p.yaml:2:53: cannot be read: there is no such file
+p.yaml:2:53: cannot be read: there is no such file; looked at "HERE/no.csv", as relative paths start at the project's folder
 p.yaml:3:62: cannot be read: it is a folder; name the files in it by a pattern such as folder/*.ndjson`},
 		{"cyclic blocks", "blocks:\n" + reads +
 			"  - {name: a, type: transformer, connector_type: expression, filter: \"true\", upstream_blocks: [b]}\n" +
@@ -106,7 +116,7 @@ p.yaml:3:51: no block is named "stdn"; did you mean "stdin"?`},
 		{"broken YAML", "blocks:\n  - {type: data_loader\n", `p.yaml:3:1: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping that begins in line 2`},
 		{"a bad name", "name: a/b\nblocks:\n" + reads + prints, `p.yaml:1:1: a pipeline's name is 1 to 128 letters, digits, dots, dashes and underscores, and begins with a letter or a digit`},
 		{"bad schedules", "schedule: {cron: \"* * *\", timezone: Europe/Berln, overlap: skp, misfire: some, jitter: -1s}\nblocks:\n" + reads + prints, `
-p.yaml:1:18: bad cron expression "* * *": expected 5 to 6 fields, found 3: [* * *]; write 5 fields, 6 with seconds, or @daily, @every 10m
+p.yaml:1:18: bad cron expression "* * *": has 3 fields; write 5 fields (minute, hour, day of month, month, day of week), 6 with the seconds first, or @hourly, @daily, @weekly, @monthly, @yearly, @every 10m
 p.yaml:1:37: unknown time zone "Europe/Berln"; use an IANA name such as Europe/Berlin
 p.yaml:1:60: overlap must be one of skip, queue, cancel; did you mean skip?
 p.yaml:1:74: misfire must be one of latest, all, none
@@ -120,7 +130,7 @@ p.yaml:3:77: key: column 1 of the expression: unknown name nothing
 p.yaml:4:6: block name "x" is used twice; names are unique in a pipeline
 p.yaml:4:68: format must be one of value, json`},
 		{"a bad key does not hide files", "blocks:\n  - {type: data_loader, connector_type: file, path: no.csv, formt: csv}\n  - {type: data_exporter, connector_type: stdout, upstream_blocks: [stdin]}\n", `
-p.yaml:2:53: cannot be read: there is no such file
+p.yaml:2:53: cannot be read: there is no such file; looked at "HERE/no.csv", as relative paths start at the project's folder
 p.yaml:2:61: unknown key "formt" in connector file; did you mean "format"?
 p.yaml:3:51: no block is named "stdin"`},
 		{"a name that is misspelled", "blocks:\n  - {nam: in, type: data_loader, connector_type: stdin}\n  - {type: data_exporter, connector_type: stdout, upstream_blocks: [in]}\n", `p.yaml:2:6: unknown key "nam" in connector stdin; did you mean "name"?`},
@@ -143,7 +153,7 @@ p.yaml:3:55: environment variable NO_SUCH_VARIABLE is not set; set it, or give a
 			if err := problems.Err(); err != nil {
 				got = err.Error()
 			}
-			if diff := cmp.Diff(strings.TrimSpace(tc.want), got); diff != "" {
+			if diff := cmp.Diff(strings.TrimSpace(tc.want), inHere(t, got)); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/pipelines/schemaregistry"
@@ -194,6 +195,9 @@ func pipelineFiles(paths []string, r *config.Resolver) ([]string, config.Problem
 
 func pathError(err error) string {
 	var pe *fs.PathError
+	if errors.As(err, &pe) && errors.Is(err, fs.ErrNotExist) {
+		return "cannot be read: there is no such file or folder" + connector.LookedAt(pe.Path, "", "the current folder")
+	}
 	if errors.As(err, &pe) {
 		return "cannot be read: " + pe.Err.Error()
 	}

@@ -70,8 +70,8 @@ headrace.yaml:5:15: kind must be one of file`},
 		{"two of one name", map[string]string{"pipelines/a.yaml": "name: x\n" + good, "pipelines/b.yaml": "name: x\n" + good}, ".",
 			"pipelines/b.yaml: pipeline name x is used in pipelines/a.yaml too; names are unique in a project"},
 		{"paths that are not there", map[string]string{"p.yaml": good}, "p.yaml no.yaml nor/this", `
-no.yaml: cannot be read: no such file or directory
-nor/this: cannot be read: no such file or directory`},
+no.yaml: cannot be read: there is no such file or folder; looked at "HERE/no.yaml", as relative paths start at the current folder
+nor/this: cannot be read: there is no such file or folder; looked at "HERE/nor/this", as relative paths start at the current folder`},
 		{"one bad file does not hide another", map[string]string{"pipelines/a.yaml": "nam: x\n" + good, "pipelines/b.yaml": "{", "pipelines/c.yaml": good}, ".", `
 pipelines/a.yaml:1:1: unknown key "nam" in the pipeline; did you mean "name"?
 pipelines/b.yaml:2:1: not valid YAML: did not find expected node content while parsing a flow node`},
@@ -83,7 +83,7 @@ pipelines/b.yaml:2:1: not valid YAML: did not find expected node content while p
 			if err := problems.Err(); err != nil {
 				got = err.Error()
 			}
-			if diff := cmp.Diff(strings.TrimSpace(tc.want), got); diff != "" {
+			if diff := cmp.Diff(strings.TrimSpace(tc.want), inHere(t, got)); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
 		})
@@ -152,7 +152,7 @@ func TestLoadExport(t *testing.T) {
 	t.Setenv("KEY_PASSWORD", "secret")
 	loader := map[string]any{"type": "data_loader", "connector_type": "stdin"}
 	files(t, map[string]string{"block.yaml": strings.Split(mageBlock, "\n# Optional")[0], "wrong.yaml": "connector_type: kafka\ntopc: a\n"})
-	p, problems := pipelines.LoadExport(loader, "block.yaml", map[string]string{"topic": "other"}, pipelines.Options{})
+	p, problems := pipelines.LoadExport(pipelines.Export{Reader: loader, BlockFile: "block.yaml", Keys: map[string]string{"topic": "other"}}, pipelines.Options{})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -163,12 +163,12 @@ func TestLoadExport(t *testing.T) {
 	if c := p.Connections(); len(c) != 1 || len(c[0].Topics) != 1 || c[0].Topics[0].Name != "other" {
 		t.Errorf("a flag stands above the file: %+v", c)
 	}
-	_, problems = pipelines.LoadExport(loader, "wrong.yaml", nil, pipelines.Options{})
+	_, problems = pipelines.LoadExport(pipelines.Export{Reader: loader, BlockFile: "wrong.yaml"}, pipelines.Options{})
 	if err := problems.Err(); err == nil || !strings.HasPrefix(err.Error(), `wrong.yaml:2:1: unknown key "topc" in connector kafka; did you mean "topic"?`) {
 		t.Errorf("%v", err)
 	}
 	write(t, "block.yaml", mageBlock)
-	_, problems = pipelines.LoadExport(loader, "block.yaml", nil, pipelines.Options{})
+	_, problems = pipelines.LoadExport(pipelines.Export{Reader: loader, BlockFile: "block.yaml"}, pipelines.Options{})
 	if err := problems.Err(); err == nil || !strings.Contains(err.Error(), "CARoot.pem") || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "unknown key") {
 		t.Errorf("the files are missing, and nothing else: %v", err)
 	}

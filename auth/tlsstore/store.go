@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/headrace/headrace/internal/redact"
@@ -98,11 +99,20 @@ func (s *Store) files() []string {
 	return out
 }
 
+// lookedAt is the absolute place of a relative path.
+func lookedAt(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil || abs == path {
+		return ""
+	}
+	return " (looked at " + redact.Path(abs) + ")"
+}
+
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s does not exist; check the path", ErrUnreadable, redact.Path(path))
+		return nil, fmt.Errorf("%w: %s does not exist; check the path%s", ErrUnreadable, redact.Path(path), lookedAt(path))
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, redact.File(err))
 	case info.IsDir():

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -34,9 +33,9 @@ func (p *patience) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return errors.New("write a time with its unit, as 30s or 2m")
+		return &flagError{"write a time with its unit, as 30s or 2m"}
 	case d < 0:
-		return errors.New("a time is not negative; 0s gives up at once")
+		return &flagError{"a time is not negative; 0s gives up at once"}
 	}
 	*p = patience(d)
 	return nil

@@ -94,6 +94,7 @@ func (a *app) rootCommand() *cobra.Command {
 			HiddenDefaultCmd: true,
 		},
 	}
+	root.SetFlagErrorFunc(flagFault)
 	root.SetVersionTemplate("{{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.logLevel, "log-level", "info", "least level to log: debug, info, warn or error")

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // expansion is the text of one scalar after interpolation.
@@ -94,12 +97,30 @@ func (r *Resolver) variable(inner string) (value, error) {
 		return value{}, fmt.Errorf("cannot read this ${…}; write ${NAME}, ${NAME:-default} or ${file:/path}, and $${ for a plain ${")
 	}
 	if strings.Contains(fallback, "${") {
-		return value{}, fmt.Errorf("the default of ${%s:-…} holds another ${…}; they cannot be nested", name)
+		return value{}, fmt.Errorf("the default of ${%s:-…} holds another ${…}; they cannot be nested", variableName(name))
 	}
 	if text, _ := r.LookupEnv(name); hasDefault && text == "" {
 		return value{text: fallback}, nil
 	}
 	return r.environment(name, fallback, hasDefault)
+}
+
+// variableName is a name as messages show it. What is no name of a variable by
+// its looks may be a secret that stands within ${ } by mistake.
+func variableName(name string) string {
+	if upper.MatchString(name) && redact.Shape(name) == "" || !redact.Suspicious(name) {
+		return name
+	}
+	return "…"
+}
+
+var upper = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
+func notSet(name string) error {
+	if shown := variableName(name); shown == name {
+		return fmt.Errorf("environment variable %s is not set; set it, or give a default with ${%s:-default}", name, name)
+	}
+	return errors.New("the environment variable that this ${…} names is not set (the name is not shown: it may be a secret); write ${NAME}, or $${ for a plain ${")
 }
 
 func (r *Resolver) environment(name, fallback string, hasDefault bool) (value, error) {
@@ -108,7 +129,7 @@ func (r *Resolver) environment(name, fallback string, hasDefault bool) (value, e
 	case hasDefault && !ok:
 		return value{text: fallback}, nil
 	case !ok:
-		return value{}, fmt.Errorf("environment variable %s is not set; set it, or give a default with ${%s:-default}", name, name)
+		return value{}, notSet(name)
 	}
 	return value{text: text}, nil
 }
@@ -116,10 +137,10 @@ func (r *Resolver) environment(name, fallback string, hasDefault bool) (value, e
 func (r *Resolver) file(path string) (value, error) {
 	content, err := r.ReadFile(path)
 	if err != nil {
-		return value{}, fmt.Errorf("cannot read the file of ${file:%s}: %s", path, readError(err))
+		return value{}, fmt.Errorf("cannot read the file %s of a ${file:…}: %s", redact.Path(path), readError(err))
 	}
 	if len(content) > maxInsert {
-		return value{}, fmt.Errorf("the file of ${file:%s} is larger than %d bytes", path, maxInsert)
+		return value{}, fmt.Errorf("the file %s of a ${file:…} is larger than %d bytes", redact.Path(path), maxInsert)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	return value{text: text}, nil

@@ -146,7 +146,7 @@ func TestInsertionsAreBounded(t *testing.T) {
 	big := strings.Repeat("x", 1<<20)
 	r := environment(nil, map[string]string{"/big": big, "/bigger": big + "x"})
 	for name, c := range map[string]struct{ src, want string }{
-		"one file":  {"a: ${file:/bigger}", "f.yaml:1:4: the file of ${file:/bigger} is larger than 1048576 bytes"},
+		"one file":  {"a: ${file:/bigger}", "f.yaml:1:4: the file \"/bigger\" of a ${file:…} is larger than 1048576 bytes"},
 		"all of it": {"a:\n" + strings.Repeat("- ${file:/big}\n", 1000), "f.yaml:10:3: what ${…} brings in comes to more than 8388608 bytes"},
 		"one value": {"a: " + strings.Repeat("${file:/big}", 20), "f.yaml:1:4: what ${…} brings in comes to more than 8388608 bytes"},
 	} {
@@ -186,7 +186,7 @@ func TestParseFile(t *testing.T) {
 		t.Error(diff)
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "none.yaml"): "cannot read the file: no such file or directory",
+		filepath.Join(dir, "none.yaml"): "cannot read the file: there is no such file",
 		dir:                             "cannot read the file: is a directory",
 		large:                           "cannot read the file: larger than 1048576 bytes",
 	} {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/headrace/headrace/connector"
 )
 
 // The bounds of what is read from outside.
@@ -66,6 +68,9 @@ func readBounded(path string) (content []byte, err error) {
 // readError leaves out the path, which the message that it goes into has.
 func readError(err error) string {
 	var pathError *fs.PathError
+	if errors.As(err, &pathError) && errors.Is(err, fs.ErrNotExist) {
+		return "there is no such file" + connector.LookedAt(pathError.Path, "", "the current folder")
+	}
 	if errors.As(err, &pathError) {
 		return pathError.Err.Error()
 	}

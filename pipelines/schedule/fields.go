@@ -37,7 +37,7 @@ func fault(expr string) string {
 	case strings.HasPrefix(fields[0], "@"):
 		return descriptorFault(fields)
 	case len(fields) != 5 && len(fields) != 6:
-		return fmt.Sprintf("has %d fields; %s", len(fields), form)
+		return fmt.Sprintf("has %s; %s", counted(len(fields)), form)
 	}
 	for i, u := range units[len(units)-len(fields):] {
 		for item := range strings.SplitSeq(fields[i], ",") {
@@ -47,6 +47,13 @@ func fault(expr string) string {
 		}
 	}
 	return ""
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 field"
+	}
+	return strconv.Itoa(n) + " fields"
 }
 
 func descriptorFault(fields []string) string {

@@ -66,28 +66,32 @@ func New(cfg Config) (*Schedule, []connector.Fault) {
 
 var parser = cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 
+func bad(expr, what string) error {
+	return errors.New("bad cron expression " + redact.Quote(expr) + ": " + what)
+}
+
 func parse(expr string) (_ cron.Schedule, err error) {
 	if strings.HasPrefix(expr, "TZ=") || strings.HasPrefix(expr, "CRON_TZ=") {
 		return nil, fmt.Errorf("write the time zone as \"timezone\", not into the expression")
 	}
 	defer func() { // the parser panics on some broken input
 		if p := recover(); p != nil {
-			err = errors.New("bad cron expression: " + form)
+			err = bad(expr, form)
 		}
 	}()
 	if what := fault(expr); what != "" {
-		return nil, errors.New("bad cron expression: " + what)
+		return nil, bad(expr, what)
 	}
 	sched, err := parser.Parse(sundays(expr))
 	if err != nil && strings.HasPrefix(strings.TrimSpace(expr), "@every") {
-		return nil, errors.New("bad cron expression: the interval behind @every cannot be read; write it like @every 10m or @every 1h30m")
+		return nil, bad(expr, "the interval behind @every cannot be read; write it like @every 10m or @every 1h30m")
 	}
 	if err != nil {
-		return nil, errors.New("bad cron expression: " + form)
+		return nil, bad(expr, form)
 	}
 	if every, ok := sched.(cron.ConstantDelaySchedule); ok && strings.Contains(expr, "@every") {
 		if d, _ := time.ParseDuration(strings.TrimSpace(strings.TrimPrefix(expr, "@every"))); d < time.Second || d != every.Delay {
-			return nil, errors.New("bad cron expression: the interval behind @every must be a whole number of seconds, one at least")
+			return nil, bad(expr, "the interval behind @every must be a whole number of seconds, one at least")
 		}
 	}
 	return sched, nil

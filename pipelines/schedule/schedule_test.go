@@ -65,7 +65,7 @@ func TestNext(t *testing.T) {
 func TestBadSchedules(t *testing.T) {
 	for _, tc := range []struct{ name, cron, zone, want string }{
 		{"text", "whenever", "UTC", "bad cron expression"},
-		{"empty", "", "UTC", "bad cron expression: is empty"},
+		{"empty", "", "UTC", "bad cron expression \"\": is empty"},
 		{"seven fields", "* * * * * * *", "UTC", "has 7 fields"},
 		{"out of range", "61 * * * *", "UTC", `field 1, the minute, holds "61"`},
 		{"a day of the week after Sunday", "0 6 * * 8", "UTC", `field 5, the day of week, holds "8"`},

@@ -58,7 +58,11 @@ func (c *Config) CheckFiles(dir string) []connector.Fault {
 		return nil // files may come later
 	}
 	if err := readable(path); err != nil {
-		return []connector.Fault{{Path: "path", Message: "cannot be read: " + reason(err)}}
+		message := "cannot be read: " + reason(err)
+		if os.IsNotExist(err) {
+			message += connector.LookedAt(c.Path, dir, "the project's folder")
+		}
+		return []connector.Fault{{Path: "path", Message: message}}
 	}
 	return nil
 }
