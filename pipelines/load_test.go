@@ -107,6 +107,9 @@ p.yaml:3:62: cannot be read: it is a folder; name the files in it by a pattern s
 p.yaml:3:51: "stdin" is named twice
 p.yaml:3:51: no block is named "stdn"; did you mean "stdin"?`},
 		{"an exporter below an exporter", "blocks:\n" + reads + prints + prints, `p.yaml:4:5: block "stdout_2" stands below the exporter "stdout"; name its upstream_blocks`},
+		{"names of blocks", "blocks:\n  - {name: \"a/../../../x\", type: data_loader, connector_type: stdin}\n  - {name: \".\", type: data_exporter, connector_type: stdout}\n", `
+p.yaml:2:6: a block's name is 1 to 128 letters, digits, dots, dashes and underscores, and begins with a letter or a digit
+p.yaml:3:6: a block's name is 1 to 128 letters, digits, dots, dashes and underscores, and begins with a letter or a digit`},
 		{"two blocks of one name", "blocks:\n  - {name: x, type: data_loader, connector_type: stdin}\n  - {name: x, type: data_exporter, connector_type: stdout}\n", `p.yaml:3:6: block name "x" is used twice; names are unique in a pipeline`},
 		{"no exporter", "blocks:\n" + reads, `p.yaml:2:5: nothing reads from block "stdin"; add a data_exporter below it`},
 		{"no loader", "blocks:\n" + prints, `p.yaml:2:5: block "stdout" has nothing to read from: put a data_loader above it or name upstream_blocks`},

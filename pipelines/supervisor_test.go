@@ -3,16 +3,19 @@ package pipelines_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/pipelines"
@@ -132,6 +135,69 @@ func TestRetries(t *testing.T) {
 			t.Errorf("recorded: %+v, %v", runs, err)
 		}
 	})
+}
+
+// full is a state whose disk has no room for records of runs, nor for positions
+// if nowhere is set.
+type full struct {
+	state.Store
+	nowhere bool
+}
+
+func (full) PutRun(state.Run) error { return syscall.ENOSPC }
+
+func (f full) SavePositions(pipeline, block string, changed map[string][]byte) error {
+	if f.nowhere {
+		return syscall.ENOSPC
+	}
+	return f.Store.SavePositions(pipeline, block, changed)
+}
+
+func (f full) ClearPositions(pipeline, block string) error {
+	if f.nowhere {
+		return syscall.ENOSPC
+	}
+	return f.Store.ClearPositions(pipeline, block)
+}
+
+// TestARunWhoseRecordCannotBeStoredIsNotRunAgain: what was delivered is not
+// delivered once more because of it, whatever retries say.
+func TestARunWhoseRecordCannotBeStoredIsNotRunAgain(t *testing.T) {
+	for _, nowhere := range []bool{false, true} {
+		t.Run(fmt.Sprint("no positions either: ", nowhere), func(t *testing.T) {
+			files(t, map[string]string{"in.txt": "a\nb\nc\n", "p.yaml": "schedule: \"0 * * * *\"\nretry: {attempts: 3, delay: 10s}\nblocks:\n" +
+				"  - {type: data_loader, connector_type: file, path: in.txt}\n  - {type: data_exporter, connector_type: file, path: out.txt, append: true}\n"})
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, t.Context())
+				b.State = full{b.State, nowhere}
+				b.Apply(project(t))
+				time.Sleep(90 * time.Minute)
+				b.Stop()
+				if got := read(t, "out.txt"); got != "a\nb\nc\n" {
+					t.Errorf("delivered: %q", got)
+				}
+				const want = "the run was delivered; its record could not be stored: no space left on device"
+				if log := b.log.String(); strings.Count(log, want) != 1 || strings.Contains(log, "it is tried again") {
+					t.Errorf("the log: %s", log)
+				}
+			})
+		})
+	}
+}
+
+func TestDelivered(t *testing.T) {
+	stored, record, failed := &intake.StoreError{Err: syscall.ENOSPC}, &pipelines.RecordError{Err: syscall.ENOSPC}, errors.New("no")
+	for _, tc := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, true}, {stored, true}, {record, true}, {fmt.Errorf("block a: %w", stored), true}, {errors.Join(fmt.Errorf("block a: %w", stored), record), true},
+		{failed, false}, {errors.Join(stored, failed), false}, {fmt.Errorf("block a: %w", failed), false}, {errors.Join(record, fmt.Errorf("x: %w", errors.Join(failed))), false},
+	} {
+		if got := pipelines.Delivered(tc.err); got != tc.want {
+			t.Errorf("%v: %v", tc.err, got)
+		}
+	}
 }
 
 // TestAStreamIsStartedAgain has no number of attempts: it goes on for ever.

@@ -1,9 +1,11 @@
 package filesink_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,6 +181,53 @@ func TestALineThatAKillCutOff(t *testing.T) {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestPrivate has a file of dead letters: it and what is made for it are for
+// their owner alone. What is there and open to others is told.
+func TestPrivate(t *testing.T) {
+	dir := t.TempDir()
+	cfg := filesink.DefaultConfig()
+	cfg.Append, cfg.Path = true, filepath.Join(dir, "sub", "letters.ndjson")
+	for _, wide := range []bool{false, true} {
+		var log bytes.Buffer
+		s, err := filesink.NewPrivate(cfg, plugin.Env{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(append(write(t, s, "a"), s.Close(t.Context()))...); err != nil {
+			t.Error(err)
+		}
+		if told := strings.Contains(log.String(), "others can read this file"); told != wide {
+			t.Errorf("the log: %s", log.String())
+		}
+		for path, want := range map[string]fs.FileMode{filepath.Dir(cfg.Path): 0o700, cfg.Path: 0o600} {
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want && !wide {
+				t.Errorf("%s: %v, %v", path, info.Mode(), err)
+			}
+		}
+		if err := os.Chmod(cfg.Path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTwoAddToAFile has two sinks that know nothing of each other, as two
+// processes have.
+func TestTwoAddToAFile(t *testing.T) {
+	dir := t.TempDir()
+	cfg := filesink.DefaultConfig()
+	cfg.Append, cfg.Path = true, "out.txt"
+	a, b := open(t, cfg, dir), open(t, cfg, dir)
+	write(t, a, "1", "2")
+	write(t, b, "3")
+	write(t, a, "4")
+	if err := errors.Join(a.Close(t.Context()), b.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if got := content(t, filepath.Join(dir, "out.txt")); got != "1\n2\n3\n4\n" {
+		t.Errorf("%q", got)
 	}
 }
 
