@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,5 +45,33 @@ func TestNothingIsMadeBeforeItIsNeeded(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the folder was made: %v", err)
+	}
+}
+
+// BenchmarkSave moves three of 10,000 parts.
+func BenchmarkSave(b *testing.B) {
+	s, err := state.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	const parts = 10_000
+	all := map[string][]byte{}
+	for i := range parts {
+		all[fmt.Sprintf("66306:%d", 1000+i)] = fmt.Appendf(nil, `{"file":"data/part-%05d.ndjson","id":"66306:%d","offset":123456,"line":1234,"tail":123456789,"tail_bytes":256,"tail_end":123456}`, i, i)
+	}
+	if err := s.SavePositions("p", "b", all); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		changed := map[string][]byte{}
+		for n := range 3 {
+			part := fmt.Sprintf("66306:%d", 1000+(i*3+n)%parts)
+			changed[part] = all[part]
+		}
+		if err := s.SavePositions("p", "b", changed); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
