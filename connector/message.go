@@ -131,3 +131,10 @@ type Sink interface {
 	Write(ctx context.Context, batch []*Message, done func([]Result))
 	Close(ctx context.Context) error
 }
+
+// Abandoner is a sink whose output is finished by Close. Abandon, called
+// before Close when the run is not complete, makes Close leave the output
+// unfinished, so that the run which goes on from the position adds to it.
+type Abandoner interface {
+	Abandon()
+}

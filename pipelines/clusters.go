@@ -1,7 +1,6 @@
 package pipelines
 
 import (
-	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
 )
@@ -33,22 +32,4 @@ func (p *Project) readClusters(clusters *config.Node, embedded []string) (proble
 		p.Clusters = append(p.Clusters, Cluster{Name: name, Settings: s})
 	}
 	return problems
-}
-
-// errNoCluster is what is wrong with a Kafka block that names no cluster in a
-// project that has none.
-var errNoCluster = connector.Fault{Path: "bootstrap_server",
-	Message: "is missing, and the project has no clusters; name the brokers here as host:port, or under clusters in " + ProjectFile}
-
-// cluster fills in the project's default cluster where a block names none.
-func (p *Project) cluster(s *kafka.Settings) []connector.Fault {
-	if len(s.Servers()) > 0 {
-		config.ResolvePaths(s, p.Dir)
-		return s.CheckFiles()
-	}
-	if len(p.Clusters) == 0 {
-		return []connector.Fault{errNoCluster}
-	}
-	*s = s.In(p.Clusters[0].Settings)
-	return nil
 }

@@ -1,11 +1,11 @@
 package pipelines
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 
 	"github.com/headrace/headrace/auth/httpclient"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/kafka"
 )
 
@@ -15,13 +15,7 @@ type Connection struct {
 	Name     string   // of the cluster in the project file, or of the first block that names it
 	UsedBy   []string // blocks, as pipeline/block
 	Settings kafka.Settings
-	Topics   []UsedTopic // sorted; those that records name themselves are not known
-}
-
-// UsedTopic is a topic and what blocks do with it.
-type UsedTopic struct {
-	Name        string
-	Read, Write bool
+	Topics   []block.Topic // sorted; those that records name themselves are not known
 }
 
 // Connections lists every cluster of the project file and of the pipelines, in
@@ -31,25 +25,32 @@ func (p *Project) Connections() []Connection {
 	for _, c := range p.Clusters {
 		all = append(all, Connection{Name: c.Name, Settings: c.Settings})
 	}
+	uses(p, func(name string, s kafka.Settings, topics []block.Topic) {
+		i := slices.IndexFunc(all, func(c Connection) bool { return reflect.DeepEqual(c.Settings, s) })
+		if i < 0 {
+			all = append(all, Connection{Name: name, Settings: s})
+			i = len(all) - 1
+		}
+		all[i].UsedBy = append(all[i].UsedBy, name)
+		for _, t := range topics {
+			all[i].use(t)
+		}
+	})
+	return all
+}
+
+// uses tells what the blocks declare with settings of the type, in the order of
+// the files; name is pipeline/block.
+func uses[S any](p *Project, tell func(name string, s S, topics []block.Topic)) {
 	for _, d := range p.Pipelines {
 		for _, b := range d.Blocks {
-			s, topics := usedBy(b.part)
-			if s == nil {
-				continue
-			}
-			name := fmt.Sprintf("%s/%s", d.Name, b.Name)
-			i := slices.IndexFunc(all, func(c Connection) bool { return reflect.DeepEqual(c.Settings, *s) })
-			if i < 0 {
-				all = append(all, Connection{Name: name, Settings: *s})
-				i = len(all) - 1
-			}
-			all[i].UsedBy = append(all[i].UsedBy, name)
-			for _, t := range topics {
-				all[i].use(t)
+			for _, u := range b.part.uses() {
+				if s, ok := u.Settings.(S); ok {
+					tell(d.Name+"/"+b.Name, s, u.Topics)
+				}
 			}
 		}
 	}
-	return all
 }
 
 // RegistryUse is a Schema Registry that a project reaches.
@@ -66,28 +67,20 @@ func (p *Project) Registries() []RegistryUse {
 	if !p.Registry.IsZero() {
 		all = append(all, RegistryUse{Name: "schema_registry", Settings: p.Registry.Settings})
 	}
-	for _, d := range p.Pipelines {
-		for _, b := range d.Blocks {
-			k, ok := b.part.(*kafkaExporter)
-			if !ok || !k.cfg.Sink.Enabled() || k.cfg.Sink.Registry == nil {
-				continue
-			}
-			name := fmt.Sprintf("%s/%s", d.Name, b.Name)
-			s := k.cfg.Sink.Registry.Settings
-			i := slices.IndexFunc(all, func(r RegistryUse) bool { return reflect.DeepEqual(r.Settings, s) })
-			if i < 0 {
-				all = append(all, RegistryUse{Name: "schema_registry of " + name, Settings: s})
-				i = len(all) - 1
-			}
-			all[i].UsedBy = append(all[i].UsedBy, name)
+	uses(p, func(name string, s httpclient.Settings, _ []block.Topic) {
+		i := slices.IndexFunc(all, func(r RegistryUse) bool { return reflect.DeepEqual(r.Settings, s) })
+		if i < 0 {
+			all = append(all, RegistryUse{Name: "schema_registry of " + name, Settings: s})
+			i = len(all) - 1
 		}
-	}
+		all[i].UsedBy = append(all[i].UsedBy, name)
+	})
 	return all
 }
 
 // use adds a topic, or what is done with one that is there already.
-func (c *Connection) use(t UsedTopic) {
-	i, found := slices.BinarySearchFunc(c.Topics, t.Name, func(have UsedTopic, name string) int {
+func (c *Connection) use(t block.Topic) {
+	i, found := slices.BinarySearchFunc(c.Topics, t.Name, func(have block.Topic, name string) int {
 		switch {
 		case have.Name < name:
 			return -1
@@ -102,26 +95,4 @@ func (c *Connection) use(t UsedTopic) {
 	}
 	c.Topics[i].Read = c.Topics[i].Read || t.Read
 	c.Topics[i].Write = c.Topics[i].Write || t.Write
-}
-
-// usedBy is the cluster of a block and the topics that it names; nil for a
-// block that is not about Kafka.
-func usedBy(made part) (*kafka.Settings, []UsedTopic) {
-	var topics []UsedTopic
-	switch b := made.(type) {
-	case *kafkaExporter:
-		topics = append(topics, UsedTopic{Name: b.cfg.Sink.Topic, Write: true})
-		if dead := b.cfg.DeadLetter.Topic; dead != "" {
-			topics = append(topics, UsedTopic{Name: dead, Write: true})
-		}
-		return &b.cfg.Sink.Settings, topics
-	case *kafkaLoader:
-		for _, name := range append([]string{b.cfg.Topic}, b.cfg.Topics...) {
-			if name != "" {
-				topics = append(topics, UsedTopic{Name: name, Read: true})
-			}
-		}
-		return &b.cfg.Settings, topics
-	}
-	return nil, nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/headrace/headrace/connector/block"
 )
 
 func TestConnections(t *testing.T) {
@@ -38,16 +40,16 @@ blocks:
 	type seen struct {
 		Name, Server string
 		UsedBy       []string
-		Topics       []UsedTopic
+		Topics       []block.Topic
 	}
 	var got []seen
 	for _, c := range p.Connections() {
 		got = append(got, seen{c.Name, c.Settings.Servers()[0], c.UsedBy, c.Topics})
 	}
 	want := []seen{
-		{"main", "a:9092", []string{"orders/in", "orders/out"}, []UsedTopic{{Name: "dead", Write: true}, {Name: "orders", Read: true, Write: true}, {Name: "z", Read: true}}},
+		{"main", "a:9092", []string{"orders/in", "orders/out"}, []block.Topic{{Name: "dead", Write: true}, {Name: "orders", Read: true, Write: true}, {Name: "z", Read: true}}},
 		{"spare", "b:9092", nil, nil},
-		{"other/out", "c:9092", []string{"other/out"}, []UsedTopic{{Name: "x", Write: true}}},
+		{"other/out", "c:9092", []string{"other/out"}, []block.Topic{{Name: "x", Write: true}}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatal(d)

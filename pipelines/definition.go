@@ -249,18 +249,12 @@ func (p *Project) decodeBlock(d *Definition, node *config.Node) (*Block, config.
 // block itself, only what is wrong with a value that is there counts: a key
 // that seems to be missing may be the one that could not be read.
 func (p *Project) prepare(b *Block, broken bool) config.Problems {
-	return faultsAt(b, b.part.prepare(p), broken)
+	return faultsAt(b, b.part.prepare(&p.blocks), broken)
 }
 
 // missing are the inputs of a block that are not there.
 func (p *Project) missing(b *Block, broken bool) config.Problems {
-	m, ok := b.part.(interface {
-		missing(p *Project) []connector.Fault
-	})
-	if !ok {
-		return nil
-	}
-	return faultsAt(b, m.missing(p), broken)
+	return faultsAt(b, b.part.missing(&p.blocks), broken)
 }
 
 func faultsAt(b *Block, faults []connector.Fault, broken bool) config.Problems {

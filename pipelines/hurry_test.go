@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -29,7 +29,7 @@ func TestTheLastBatchDoesNotWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var ledger connector.Ledger
-	err := p.Pipelines[0].Run(ctx, pipelines.Env{Plugin: plugin.Env{Dir: dir}, Ledger: &ledger, Hard: ctx})
+	err := p.Pipelines[0].Run(ctx, pipelines.Env{Plugin: block.Env{Dir: dir}, Ledger: &ledger, Hard: ctx})
 	if c := ledger.Counts(); err != nil || ctx.Err() != nil || c.Acknowledged != 3 {
 		t.Errorf("%+v, %v, %v", c, err, ctx.Err())
 	}

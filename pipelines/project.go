@@ -10,9 +10,10 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
-	"github.com/headrace/headrace/pipelines/schemaregistry"
+	"github.com/headrace/headrace/connector/schema"
 )
 
 // ProjectFile is the name of the project file.
@@ -25,9 +26,10 @@ type Project struct {
 	Clusters  []Cluster   // in the order of the file; the first is the default
 	State     StateConfig // where positions and run records are kept
 	HTTP      *config.Node
-	Registry  schemaregistry.Settings // of the formats with a schema; zero without one
-	Pipelines []*Definition           // sorted by name
+	Registry  schema.Settings // of the formats with a schema; zero without one
+	Pipelines []*Definition   // sorted by name
 
+	blocks   block.Project // what blocks take from it
 	resolver *config.Resolver
 	aside    map[string]bool // names of pipelines that SetAside took out
 }
@@ -64,7 +66,7 @@ func Load(paths []string, o Options) (*Project, config.Problems) {
 	if len(paths) == 0 {
 		paths = []string{"."}
 	}
-	p := &Project{Dir: projectDirs(paths[:1])[0], State: DefaultStateConfig(), Registry: schemaregistry.DefaultSettings(), resolver: o.Resolver}
+	p := &Project{Dir: projectDirs(paths[:1])[0], State: DefaultStateConfig(), Registry: schema.DefaultSettings(), resolver: o.Resolver}
 	var problems config.Problems
 	if p.File = findProjectFile(paths, o.ProjectFile); p.File != "" {
 		p.Dir = filepath.Dir(p.File)
@@ -75,6 +77,7 @@ func Load(paths []string, o Options) (*Project, config.Problems) {
 		s.BootstrapServer = o.Bootstrap
 		p.Clusters = []Cluster{{Name: "embedded", Settings: s}}
 	}
+	p.share()
 	if o.NoPipelines {
 		return p, problems.Sort()
 	}
@@ -88,6 +91,15 @@ func Load(paths []string, o Options) (*Project, config.Problems) {
 		}
 	}
 	return p, append(problems, p.checkNames()...).Sort()
+}
+
+// share lets blocks have the default cluster and the Schema Registry.
+func (p *Project) share() {
+	p.blocks = block.Project{Dir: p.Dir, StateDir: p.StateDir()}
+	if len(p.Clusters) > 0 {
+		block.Share(&p.blocks, p.Clusters[0].Settings)
+	}
+	block.Share(&p.blocks, p.Registry)
 }
 
 // checkNames reports names that two files use: state and metrics go by name.
@@ -135,8 +147,8 @@ func projectDirs(paths []string) []string {
 
 // projectHead are the sections of the project file that are decoded here.
 type projectHead struct {
-	State    StateConfig             `mapstructure:"state" doc:"where positions and run records are kept"`
-	Registry schemaregistry.Settings `mapstructure:"schema_registry" doc:"Schema Registry of the formats avro, protobuf and jsonschema"`
+	State    StateConfig     `mapstructure:"state" doc:"where positions and run records are kept"`
+	Registry schema.Settings `mapstructure:"schema_registry" doc:"Schema Registry of the formats avro, protobuf and jsonschema"`
 }
 
 var projectKeys = []string{"clusters", "http"}

@@ -7,14 +7,14 @@ import (
 	"log/slog"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 )
 
 // Env is what a run is given from outside.
 type Env struct {
-	Plugin plugin.Env // Pipeline and Block are set for each block
+	Plugin block.Env // Pipeline and Block are set for each block
 	// Positions returns where a block keeps its positions; nil keeps none.
 	Positions func(*Block) intake.Positions
 	Ledger    *connector.Ledger
@@ -28,7 +28,7 @@ type Env struct {
 // is not complete; records in the dead letters are not an error.
 func (d *Definition) Run(ctx context.Context, env Env) error {
 	r := &run{def: d, env: env, exporters: map[*Block]*exporter.Exporter{}}
-	if err := r.open(ctx); err != nil {
+	if err := r.open(); err != nil {
 		r.abandon()
 		return errors.Join(err, r.closeExporters())
 	}
@@ -77,17 +77,17 @@ func (r *run) log() *slog.Logger {
 	return r.env.Plugin.Log
 }
 
-func (r *run) blockEnv(b *Block) plugin.Env {
+func (r *run) blockEnv(b *Block) block.Env {
 	env := r.env.Plugin
 	env.Pipeline, env.Block = r.def.Name, b.Name
 	return env
 }
 
 // open makes exporters, then what leads to them, then the sources.
-func (r *run) open(ctx context.Context) error {
+func (r *run) open() error {
 	for _, b := range r.def.Blocks {
 		if w, ok := b.part.(writer); ok {
-			e, err := w.openExporter(ctx, r.blockEnv(b))
+			e, err := w.openExporter(r.blockEnv(b))
 			if err != nil {
 				return fmt.Errorf("open block %s: %w", b.Name, err)
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -42,7 +42,7 @@ func once(t *testing.T, d *pipelines.Definition, stdin string) (connector.Counts
 	var out bytes.Buffer
 	var ledger connector.Ledger
 	err := d.Run(ctx, pipelines.Env{Ledger: &ledger, Hard: ctx,
-		Plugin: plugin.Env{Log: slog.New(slog.DiscardHandler), Stdin: strings.NewReader(stdin), Stdout: &out}})
+		Plugin: block.Env{Log: slog.New(slog.DiscardHandler), Stdin: strings.NewReader(stdin), Stdout: &out}})
 	if ctx.Err() != nil {
 		t.Error("the run did not end by itself")
 	}
@@ -235,7 +235,7 @@ func TestAnIncompleteRunFinishesNoFile(t *testing.T) {
 			}
 			defer cancel()
 			err := d.Run(ctx, pipelines.Env{Ledger: new(connector.Ledger), Hard: t.Context(),
-				Plugin: plugin.Env{Log: slog.New(slog.DiscardHandler), Stdin: tc.stdin}})
+				Plugin: block.Env{Log: slog.New(slog.DiscardHandler), Stdin: tc.stdin}})
 			if err == nil && !tc.cancel {
 				t.Error("the run did not fail")
 			}

@@ -5,8 +5,8 @@ import (
 
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/pipelines/schedule"
-	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 
 // PipelineSchema is the JSON Schema of a pipeline file, made from the same
@@ -51,7 +51,7 @@ func blockSchema(t BlockType, name string, p part) map[string]any {
 // ProjectSchema is the JSON Schema of the project file; http is that of its
 // http section.
 func ProjectSchema(http map[string]any) map[string]any {
-	schema := config.Schema(projectHead{State: DefaultStateConfig(), Registry: schemaregistry.DefaultSettings()}, "Headrace project")
+	schema := config.Schema(projectHead{State: DefaultStateConfig(), Registry: schema.DefaultSettings()}, "Headrace project")
 	cluster := config.Schema(kafka.DefaultSettings(), "cluster")
 	delete(cluster, "$schema")
 	delete(http, "$schema")

@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/internal/backoff"
 	"github.com/headrace/headrace/pipelines/schedule"
@@ -20,14 +20,14 @@ import (
 // streams without end. It is safe for concurrent use.
 type Supervisor struct {
 	// Plugin is what every block is given; Pipeline and Block are set for each.
-	Plugin plugin.Env
+	Plugin block.Env
 	Log    *slog.Logger
 	State  state.Store
 	// Hard ends the drain: what is not delivered then fails.
 	Hard context.Context
 	// Progress is told how far each pipeline's sources are; nil when nobody
 	// looks.
-	Progress func(pipeline string, p plugin.Progress)
+	Progress func(pipeline string, p block.Progress)
 
 	changing sync.Mutex // held while pipelines start and stop, which may take a drain's time
 	running  map[string]*running
@@ -217,7 +217,7 @@ func (s *Supervisor) once(ctx context.Context, d *Definition, tick time.Time, st
 	env := s.Plugin
 	env.Stream, env.Metrics = stream, s.metricsOf(d.Name)
 	if s.Progress != nil {
-		env.Progress = func(p plugin.Progress) { s.Progress(d.Name, p) }
+		env.Progress = func(p block.Progress) { s.Progress(d.Name, p) }
 	}
 	err := d.Run(ctx, Env{Plugin: env, Ledger: ledger, Hard: s.Hard,
 		Positions: func(b *Block) intake.Positions { return s.positions(d, b) }})

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/pipelines"
 )
@@ -58,7 +58,7 @@ func newBench(t *testing.T, hard context.Context) *bench {
 	})
 	log := &journal{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	return &bench{log: log, Supervisor: &pipelines.Supervisor{Log: logger, State: store, Hard: hard, Plugin: plugin.Env{Log: logger}}}
+	return &bench{log: log, Supervisor: &pipelines.Supervisor{Log: logger, State: store, Hard: hard, Plugin: block.Env{Log: logger}}}
 }
 
 // project loads all pipelines of the current folder, which must be right.

@@ -11,12 +11,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/connector/kafka"
 	kafkaadmin "github.com/headrace/headrace/connector/kafka/admin"
 	"github.com/headrace/headrace/connector/kafka/reader"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/openapi"
 	"github.com/headrace/headrace/gateway/restproxy"
@@ -24,7 +25,6 @@ import (
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
 	restschemas "github.com/headrace/headrace/gateway/restproxy/schemas"
 	"github.com/headrace/headrace/pipelines"
-	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 
 // httpLedger is the name under which records posted over HTTP are counted.
@@ -71,8 +71,8 @@ func (a *app) httpConfig(p *pipelines.Project) (httpSettings, config.Problems) {
 type door struct {
 	server   *gateway.Server
 	clusters []*served
-	rest     *restproxy.Proxy         // nil without clusters
-	registry *schemaregistry.Registry // nil without schema_registry
+	rest     *restproxy.Proxy // nil without clusters
+	registry *schema.Registry // nil without schema_registry
 	log      *slog.Logger
 }
 
@@ -135,7 +135,7 @@ func serveCluster(c pipelines.Cluster, settings kafka.ProducerSettings, ledger *
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	if _, err := plugin.Register(reg, cluster.Collectors()); err != nil {
+	if _, err := block.Register(reg, cluster.Collectors()); err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
 	// Without the name of a block, as clients know nothing of blocks.
@@ -145,11 +145,11 @@ func serveCluster(c pipelines.Cluster, settings kafka.ProducerSettings, ledger *
 }
 
 // openRegistry opens the project's Schema Registry, if it has one.
-func (d *door) openRegistry(s schemaregistry.Settings, reg prometheus.Registerer) (err error) {
+func (d *door) openRegistry(s schema.Settings, reg prometheus.Registerer) (err error) {
 	if s.IsZero() {
 		return nil
 	}
-	if d.registry, err = schemaregistry.Open("schema_registry", s, reg, d.log); err != nil {
+	if d.registry, err = schema.Open("schema_registry", s, reg, d.log); err != nil {
 		return &exit{exitBadConfig, err}
 	}
 	return nil

@@ -10,9 +10,9 @@ import (
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/kafka/doctor"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
 	"github.com/headrace/headrace/pipelines"
-	"github.com/headrace/headrace/pipelines/schemaregistry"
 )
 
 // kafkaRestFlag is for commands that look at the keys of kafka-rest.
@@ -119,11 +119,11 @@ func (cfg *httpSettings) producer(cluster string) kafka.ProducerSettings {
 }
 
 // registry is the Schema Registry that is used over HTTP.
-func (cfg *httpSettings) registry(s schemaregistry.Settings) schemaregistry.Settings {
+func (cfg *httpSettings) registry(s schema.Settings) schema.Settings {
 	if cfg.kafkaRest == nil || cfg.kafkaRest.Registry == nil {
 		return s
 	}
-	named := schemaregistry.DefaultSettings()
+	named := schema.DefaultSettings()
 	named.Settings = *cfg.kafkaRest.Registry
 	return named
 }

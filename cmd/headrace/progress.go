@@ -12,7 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -78,7 +78,7 @@ func (v *progress) newBar(name string) *bar {
 	return b
 }
 
-func (v *progress) update(name string, p plugin.Progress) {
+func (v *progress) update(name string, p block.Progress) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	b := v.bars[name]

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/config"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/internal/embedded"
 	"github.com/headrace/headrace/pipelines"
@@ -106,7 +106,7 @@ func warn(log *slog.Logger, p *pipelines.Project) {
 func (a *app) supervisor(life *lifecycle, p *pipelines.Project, log *slog.Logger) (*pipelines.Supervisor, *state.File) {
 	store := state.New(p.StateDir(), log)
 	s := &pipelines.Supervisor{
-		Plugin: plugin.Env{Log: log, Dir: p.Dir, Stdin: a.stdin, Stdout: a.stdout},
+		Plugin: block.Env{Log: log, Dir: p.Dir, Stdin: a.stdin, Stdout: a.stdout},
 		Log:    log, State: store, Hard: life.Hard,
 	}
 	return s, store

@@ -1,4 +1,4 @@
-// Package registry is the client of a Schema Registry with Confluent's REST
+// Package schema is the client of a Schema Registry with Confluent's REST
 // API (https://docs.confluent.io/platform/current/schema-registry/develop/api.html)
 // and turns JSON into the registry's wire format and back: a zero byte, the
 // schema's id in four bytes, for Protobuf the message indexes, and the data in

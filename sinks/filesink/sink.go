@@ -14,8 +14,8 @@ import (
 	"sync"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/line"
-	"github.com/headrace/headrace/connector/plugin"
 )
 
 // PartialSuffix ends the name of the file while it is written.
@@ -44,18 +44,18 @@ type Sink struct {
 // New opens the file, or its partial form, making its folder if need be. What
 // a stream writes has no end at which the file would be complete, and its next
 // start goes on where this one stopped: it adds to the file.
-func New(cfg Config, env plugin.Env) (connector.Sink, error) {
+func New(cfg Config, env block.Env) (connector.Sink, error) {
 	return newSink(&Sink{cfg: cfg}, env)
 }
 
 // NewPrivate is New for a file that nobody but its owner may read, nor look into
 // a folder that is made for it. One that is there and is open to others is
 // warned about.
-func NewPrivate(cfg Config, env plugin.Env) (connector.Sink, error) {
+func NewPrivate(cfg Config, env block.Env) (connector.Sink, error) {
 	return newSink(&Sink{cfg: cfg, private: true}, env)
 }
 
-func newSink(s *Sink, env plugin.Env) (connector.Sink, error) {
+func newSink(s *Sink, env block.Env) (connector.Sink, error) {
 	s.cfg.Append = s.cfg.Append || env.Stream
 	s.path = env.Path(s.cfg.Path)
 	s.written = s.path
@@ -206,7 +206,7 @@ func (s *Sink) append(ctx context.Context, text []byte) error {
 }
 
 // Abandon makes Close leave the partial file for the next run; see
-// plugin.Abandoner.
+// connector.Abandoner.
 func (s *Sink) Abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

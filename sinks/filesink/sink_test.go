@@ -14,9 +14,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/codec"
 	"github.com/headrace/headrace/connector/connectortest"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sinks/filesink"
 )
 
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, cfg filesink.Config, dir string) connector.Sink {
 	t.Helper()
-	s, err := filesink.New(cfg, plugin.Env{Dir: dir})
+	s, err := filesink.New(cfg, block.Env{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestTheNameComesWithTheEnd(t *testing.T) {
 	s = open(t, cfg, dir)
 	write(t, s, "3")
 	step("the old one stays until the new one is complete", "1\n2\n", "3\n")
-	s.(plugin.Abandoner).Abandon()
+	s.(connector.Abandoner).Abandon()
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestTheNameComesWithTheEnd(t *testing.T) {
 func TestAStreamAddsToItsFile(t *testing.T) {
 	dir := t.TempDir()
 	for _, value := range []string{"1", "2"} {
-		s, err := filesink.New(filesink.Config{Path: "out.txt", Format: "value"}, plugin.Env{Dir: dir, Stream: true})
+		s, err := filesink.New(filesink.Config{Path: "out.txt", Format: "value"}, block.Env{Dir: dir, Stream: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestPrivate(t *testing.T) {
 	cfg.Append, cfg.Path = true, filepath.Join(dir, "sub", "letters.ndjson")
 	for _, wide := range []bool{false, true} {
 		var log bytes.Buffer
-		s, err := filesink.NewPrivate(cfg, plugin.Env{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		s, err := filesink.NewPrivate(cfg, block.Env{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +237,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"file/out.txt": "open the file file/out.txt to write", ".": "not a regular file"} {
-		_, err := filesink.New(filesink.Config{Path: path, Format: "value"}, plugin.Env{Dir: dir})
+		_, err := filesink.New(filesink.Config{Path: path, Format: "value"}, block.Env{Dir: dir})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -11,14 +11,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/kafka"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/schema"
 )
 
 // Config are the keys of a Kafka exporter block that concern the sink.
 type Config struct {
 	kafka.Settings         `mapstructure:",squash"`
 	kafka.ProducerSettings `mapstructure:",squash"`
+	schema.Formats         `mapstructure:",squash"`
 	Topic                  string `mapstructure:"topic" required:"true" doc:"topic of records that name none themselves"`
 }
 
@@ -41,7 +43,48 @@ func (c *Config) Validate() []connector.Fault {
 	if c.Topic != "" && (!topicForm.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
 		faults = append(faults, connector.Fault{Path: "topic", Message: "a topic's name is 1 to 249 letters, digits, dots, dashes and underscores"})
 	}
-	return faults
+	return append(faults, c.Formats.Faults()...)
+}
+
+// Prepare implements block.Preparer.
+func (c *Config) Prepare(p *block.Project) []connector.Fault {
+	return append(c.Settings.PrepareIn(p), c.Formats.PrepareIn(p)...)
+}
+
+// Target implements block.Targeter.
+func (c *Config) Target() string { return c.Topic }
+
+// Uses implements block.User.
+func (c *Config) Uses() []block.Use {
+	uses := []block.Use{{Settings: c.Settings, Topics: []block.Topic{{Name: c.Topic, Write: true}}}}
+	if c.Enabled() && c.Registry != nil {
+		uses = append(uses, block.Use{Settings: c.Registry.Settings})
+	}
+	return uses
+}
+
+// OpenTopic implements block.TopicOpener: on the same cluster, with the
+// producer's defaults.
+func (c *Config) OpenTopic(topic string, env block.Env) (connector.Sink, error) {
+	letters := DefaultConfig()
+	letters.Settings, letters.Topic = c.Settings, topic
+	name := env.Block + " dead letters"
+	return New(name, letters, env.Registerer(name), env.Log)
+}
+
+// Open returns the sink of a block, with its Schema Registry where records are
+// written in a format with a schema.
+func Open(cfg Config, env block.Env) (connector.Sink, error) {
+	reg := env.Registerer(env.Block)
+	out, err := New(env.Block, cfg, reg, env.Log)
+	if err != nil || !cfg.Enabled() {
+		return out, err
+	}
+	registry, err := schema.Open("schema_registry of "+env.Block, *cfg.Registry, reg, env.Log)
+	if err != nil {
+		return nil, errors.Join(err, out.Close(context.Background()))
+	}
+	return schema.NewEncodingSink(out, registry, cfg.Formats, cfg.Topic, env.Log), nil
 }
 
 // New returns a sink with a connection of its own, which is made at the first
@@ -58,7 +101,7 @@ func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	remove, err := plugin.Register(reg, cluster.Collectors())
+	remove, err := block.Register(reg, cluster.Collectors())
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}

@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/line"
-	"github.com/headrace/headrace/connector/plugin"
 )
 
 // Config are the keys of a stdout exporter.
@@ -42,7 +42,7 @@ type Sink struct {
 }
 
 // New returns a Sink that prints to env.Stdout.
-func New(cfg Config, env plugin.Env) (connector.Sink, error) {
+func New(cfg Config, env block.Env) (connector.Sink, error) {
 	if env.Stdout == nil {
 		return nil, errors.New("there is no standard output to print to")
 	}

@@ -12,9 +12,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/codec"
 	"github.com/headrace/headrace/connector/connectortest"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sinks/stdoutsink"
 )
 
@@ -46,7 +46,7 @@ func TestConformance(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			connectortest.TestSink(t, connectortest.SinkHarness{Caps: caps, Open: func(t *testing.T) connectortest.Destination {
 				var out bytes.Buffer
-				sink, err := stdoutsink.New(stdoutsink.Config{Format: format}, plugin.Env{Stdout: &out})
+				sink, err := stdoutsink.New(stdoutsink.Config{Format: format}, block.Env{Stdout: &out})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -70,7 +70,7 @@ func (c *closedPipe) Write(p []byte) (int, error) {
 // line.
 func TestABrokenOutputStaysBroken(t *testing.T) {
 	var out closedPipe
-	sink, err := stdoutsink.New(stdoutsink.DefaultConfig(), plugin.Env{Stdout: &out})
+	sink, err := stdoutsink.New(stdoutsink.DefaultConfig(), block.Env{Stdout: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestABrokenOutputStaysBroken(t *testing.T) {
 	if out.text.String() != "1111\n2" {
 		t.Errorf("%q", out.text.String())
 	}
-	if _, err := stdoutsink.New(stdoutsink.DefaultConfig(), plugin.Env{}); err == nil {
+	if _, err := stdoutsink.New(stdoutsink.DefaultConfig(), block.Env{}); err == nil {
 		t.Error("a sink without an output")
 	}
 	if got := (&stdoutsink.Config{Format: "xml"}).Validate(); len(got) != 1 || got[0].Path != "format" {
@@ -99,7 +99,7 @@ func TestABrokenOutputStaysBroken(t *testing.T) {
 func TestAReaderThatStoppedDoesNotHoldUpAStop(t *testing.T) {
 	reader, out := io.Pipe()
 	defer reader.Close() // ends the write that is left behind
-	sink, err := stdoutsink.New(stdoutsink.DefaultConfig(), plugin.Env{Stdout: out})
+	sink, err := stdoutsink.New(stdoutsink.DefaultConfig(), block.Env{Stdout: out})
 	if err != nil {
 		t.Fatal(err)
 	}

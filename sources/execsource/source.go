@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/records"
 )
 
@@ -51,7 +51,7 @@ func (c *Config) CheckFiles(dir string) []connector.Fault {
 	if len(c.Command) != 1 || !strings.ContainsAny(c.Command[0], " \t") {
 		return nil
 	}
-	env := plugin.Env{Dir: dir}
+	env := block.Env{Dir: dir}
 	if c.WorkingDir != "" {
 		env.Dir = env.Path(c.WorkingDir)
 	}
@@ -70,13 +70,13 @@ func (c *Config) CheckFiles(dir string) []connector.Fault {
 const stopWait = 5 * time.Second
 
 // New returns a Source over the command of cfg, which must be valid.
-func New(cfg Config, env plugin.Env) connector.Source {
+func New(cfg Config, env block.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		return run(ctx, cfg, env, out)
 	})
 }
 
-func run(ctx context.Context, cfg Config, env plugin.Env, out connector.Output) error {
+func run(ctx context.Context, cfg Config, env block.Env, out connector.Output) error {
 	cmd := exec.CommandContext(ctx, cfg.Command[0], cfg.Command[1:]...)
 	cmd.Dir = env.Path(cfg.WorkingDir)
 	if cmd.Dir == "" {
@@ -137,7 +137,7 @@ const (
 
 // lineLog logs what is written to it line by line and keeps the end of it.
 type lineLog struct {
-	env plugin.Env
+	env block.Env
 
 	mu    sync.Mutex
 	part  []byte

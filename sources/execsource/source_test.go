@@ -16,9 +16,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/execsource"
 )
 
@@ -78,8 +78,8 @@ func config(what string, args ...string) execsource.Config {
 	return cfg
 }
 
-func env(log *bytes.Buffer) plugin.Env {
-	return plugin.Env{Pipeline: "p", Block: "b", Log: slog.New(slog.NewTextHandler(log, nil))}
+func env(log *bytes.Buffer) block.Env {
+	return block.Env{Pipeline: "p", Block: "b", Log: slog.New(slog.NewTextHandler(log, nil))}
 }
 
 // collect acknowledges everything and keeps the values; first is called at the

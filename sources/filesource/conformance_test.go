@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/filesource"
 )
 
@@ -52,7 +52,7 @@ func TestConformance(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					env := plugin.Env{Dir: dir}
+					env := block.Env{Dir: dir}
 					cfg := config(tc.pattern, func(c *filesource.Config) { c.Types = map[string]string{} })
 					return connectortest.Input{Index: index, Source: func() connector.Source { return filesource.New(cfg, env) }}
 				},
@@ -79,7 +79,7 @@ func TestAnotherFileUnderTheNameIsReadWhole(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			text := lines(20_000)
 			path := write(t, tc.file, packed(t, text, tc.kind))
-			env, left := plugin.Env{}, new(connectortest.Positions)
+			env, left := block.Env{}, new(connectortest.Positions)
 			if err := run(t.Context(), filesource.New(config(path, nil), env), &collect{fail: 19_000}, left); err == nil {
 				t.Fatal("the first run did not fail")
 			}
@@ -109,7 +109,7 @@ func TestAPlaceSaysNothingAboutOtherFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env, left := plugin.Env{Dir: dir}, new(connectortest.Positions)
+	env, left := block.Env{Dir: dir}, new(connectortest.Positions)
 	if err := run(t.Context(), filesource.New(config("b.ndjson", nil), env), &collect{fail: 19_000}, left); err == nil {
 		t.Fatal("the first run did not fail")
 	}
@@ -128,10 +128,10 @@ func TestFoldersAreNoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out collect
-	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), plugin.Env{Dir: dir}), &out, nil); err != nil || len(out.values) != 1 {
+	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), block.Env{Dir: dir}), &out, nil); err != nil || len(out.values) != 1 {
 		t.Errorf("%q, %v", out.values, err)
 	}
-	err := run(t.Context(), filesource.New(config("sub.ndjson", nil), plugin.Env{Dir: dir}), &out, nil)
+	err := run(t.Context(), filesource.New(config("sub.ndjson", nil), block.Env{Dir: dir}), &out, nil)
 	if connector.KindOf(err) != connector.Invalid || !strings.Contains(err.Error(), "sub.ndjson: it is a folder; name the files in it") {
 		t.Errorf("a folder: %v", err)
 	}

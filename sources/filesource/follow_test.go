@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/filesource"
 )
 
@@ -33,7 +33,7 @@ func (f *follower) start(pattern string) {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	f.got = make(chan string, 10_000)
 	done := make(chan error, 1)
-	source := filesource.New(config(pattern, nil), plugin.Env{Dir: f.dir})
+	source := filesource.New(config(pattern, nil), block.Env{Dir: f.dir})
 	out := connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 		for _, m := range batch {
 			if m.Err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/records"
 )
 
@@ -119,7 +119,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 
 // progress adds up what was read of all files and tells it now and then.
 type progress struct {
-	tell   func(plugin.Progress)
+	tell   func(block.Progress)
 	total  int64
 	sizes  map[string]int64
 	before int64
@@ -127,7 +127,7 @@ type progress struct {
 	last   time.Time
 }
 
-func newProgress(files []string, tell func(plugin.Progress)) *progress {
+func newProgress(files []string, tell func(block.Progress)) *progress {
 	p := &progress{tell: tell, sizes: map[string]int64{}}
 	if tell == nil {
 		return p
@@ -152,5 +152,5 @@ func (p *progress) add(file string, done int64) {
 		return
 	}
 	p.last = time.Now()
-	p.tell(plugin.Progress{Done: p.before + done, Total: p.total})
+	p.tell(block.Progress{Done: p.before + done, Total: p.total})
 }

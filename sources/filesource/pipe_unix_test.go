@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/sources/filesource"
 )
 
@@ -24,7 +24,7 @@ func TestPipesAreNotOpened(t *testing.T) {
 	if got := cfg.CheckFiles(dir); len(got) != 1 || !strings.Contains(got[0].Message, "not pipes and devices; use stdin or exec") {
 		t.Errorf("validate: %+v", got)
 	}
-	if err := run(t.Context(), filesource.New(cfg, plugin.Env{Dir: dir}), &collect{}, nil); connector.KindOf(err) != connector.Invalid {
+	if err := run(t.Context(), filesource.New(cfg, block.Env{Dir: dir}), &collect{}, nil); connector.KindOf(err) != connector.Invalid {
 		t.Errorf("run: %v", err)
 	}
 }

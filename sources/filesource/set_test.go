@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/filesource"
 )
 
@@ -38,7 +38,7 @@ func TestTakeNew(t *testing.T) {
 	run := func() string {
 		t.Helper()
 		var out collect
-		if err := run(t.Context(), filesource.New(config("*.ndjson*", takeNew), plugin.Env{Dir: dir}), &out, &left); err != nil {
+		if err := run(t.Context(), filesource.New(config("*.ndjson*", takeNew), block.Env{Dir: dir}), &out, &left); err != nil {
 			t.Error(err)
 		}
 		return strings.Join(out.values, " ")
@@ -85,7 +85,7 @@ func TestTakeNew(t *testing.T) {
 }
 
 func TestTakeNewOfNothing(t *testing.T) {
-	if err := run(t.Context(), filesource.New(config("*.ndjson", takeNew), plugin.Env{Dir: t.TempDir()}), &collect{}, nil); err != nil {
+	if err := run(t.Context(), filesource.New(config("*.ndjson", takeNew), block.Env{Dir: t.TempDir()}), &collect{}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -109,7 +109,7 @@ func TestABadFileDoesNotEndTheSet(t *testing.T) {
 			var left connectortest.Positions
 			for range 2 {
 				var out collect
-				err := run(t.Context(), filesource.New(config("*"+ext, nil), plugin.Env{Dir: dir}), &out, &left)
+				err := run(t.Context(), filesource.New(config("*"+ext, nil), block.Env{Dir: dir}), &out, &left)
 				if err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("error %v, want %s", err, tc.want)
 				}
@@ -121,7 +121,7 @@ func TestABadFileDoesNotEndTheSet(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out collect
-			if err := run(t.Context(), filesource.New(config("*"+ext, nil), plugin.Env{Dir: dir}), &out, &left); err != nil || len(out.values) != 1 {
+			if err := run(t.Context(), filesource.New(config("*"+ext, nil), block.Env{Dir: dir}), &out, &left); err != nil || len(out.values) != 1 {
 				t.Errorf("after it was mended: %q, %v", out.values, err)
 			}
 		})
@@ -148,7 +148,7 @@ func TestPatterns(t *testing.T) {
 		"data/[a-z].ndjson":      "1",
 	} {
 		var out collect
-		err := run(t.Context(), filesource.New(config(pattern, nil), plugin.Env{Dir: dir}), &out, nil)
+		err := run(t.Context(), filesource.New(config(pattern, nil), block.Env{Dir: dir}), &out, nil)
 		if got := strings.Join(out.values, " "); err != nil || got != want {
 			t.Errorf("%s: %s, want %s; %v", pattern, got, want, err)
 		}
@@ -171,7 +171,7 @@ func TestHardLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out collect
-	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), plugin.Env{Dir: dir}), &out, nil); err != nil || len(out.values) != 1 {
+	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), block.Env{Dir: dir}), &out, nil); err != nil || len(out.values) != 1 {
 		t.Errorf("%q, %v", out.values, err)
 	}
 }
@@ -184,7 +184,7 @@ func TestARunDoesNotGoOnWhereAStreamStopped(t *testing.T) {
 	f.expect("1", "2")
 	f.stop()
 	var out collect
-	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), plugin.Env{Dir: f.dir}), &out, &f.left); err != nil || len(out.values) != 2 {
+	if err := run(t.Context(), filesource.New(config("*.ndjson", nil), block.Env{Dir: f.dir}), &out, &f.left); err != nil || len(out.values) != 2 {
 		t.Errorf("%q, %v", out.values, err)
 	}
 }
@@ -205,7 +205,7 @@ func TestAFileThatGetsShorterWhileItIsRead(t *testing.T) {
 		}
 		return nil
 	})
-	err := run(t.Context(), filesource.New(config(path, nil), plugin.Env{}), out, nil)
+	err := run(t.Context(), filesource.New(config(path, nil), block.Env{}), out, nil)
 	if err == nil || !strings.Contains(err.Error(), "it became shorter while it was read") {
 		t.Errorf("error %v", err)
 	}
@@ -222,7 +222,7 @@ func BenchmarkTenThousandFiles(b *testing.B) {
 	for b.Loop() {
 		var left connectortest.Positions
 		var out collect
-		if err := run(b.Context(), filesource.New(config("*.ndjson", takeNew), plugin.Env{Dir: dir}), &out, &left); err != nil || len(out.values) != 10_000 {
+		if err := run(b.Context(), filesource.New(config("*.ndjson", takeNew), block.Env{Dir: dir}), &out, &left); err != nil || len(out.values) != 10_000 {
 			b.Fatal(err)
 		}
 	}

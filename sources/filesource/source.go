@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 )
 
 // New returns a Source over the files of cfg, which must be valid. Each file is
 // a part of the input with a position of its own.
-func New(cfg Config, env plugin.Env) connector.Source {
+func New(cfg Config, env block.Env) connector.Source {
 	s := &source{cfg: cfg, env: env, log: env.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -24,7 +24,7 @@ func New(cfg Config, env plugin.Env) connector.Source {
 
 type source struct {
 	cfg Config
-	env plugin.Env
+	env block.Env
 	log *slog.Logger
 }
 

@@ -14,9 +14,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/filesource"
 )
 
@@ -135,7 +135,7 @@ func TestFormats(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var out collect
 			cfg := config(write(t, tc.file, packed(t, tc.text, tc.kind)), tc.change)
-			if err := run(t.Context(), filesource.New(cfg, plugin.Env{}), &out, nil); err != nil {
+			if err := run(t.Context(), filesource.New(cfg, block.Env{}), &out, nil); err != nil {
 				t.Fatal(err)
 			}
 			if fmt.Sprint(out.values) != fmt.Sprint(tc.want) {
@@ -166,7 +166,7 @@ func TestBadRecordsPassWithTheirReason(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out collect
-			if err := run(t.Context(), filesource.New(config(write(t, tc.file, []byte(tc.text)), nil), plugin.Env{}), &out, nil); err != nil {
+			if err := run(t.Context(), filesource.New(config(write(t, tc.file, []byte(tc.text)), nil), block.Env{}), &out, nil); err != nil {
 				t.Fatal(err)
 			}
 			if len(out.errs) != len(tc.want) {
@@ -200,7 +200,7 @@ func TestBrokenStreams(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out collect
-			err := run(t.Context(), filesource.New(config(write(t, tc.file, tc.text), nil), plugin.Env{}), &out, nil)
+			err := run(t.Context(), filesource.New(config(write(t, tc.file, tc.text), nil), block.Env{}), &out, nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), tc.file) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
@@ -209,7 +209,7 @@ func TestBrokenStreams(t *testing.T) {
 			}
 		})
 	}
-	if err := run(t.Context(), filesource.New(config(filepath.Join(t.TempDir(), "*.csv"), nil), plugin.Env{}), &collect{}, nil); connector.KindOf(err) != connector.NotFound {
+	if err := run(t.Context(), filesource.New(config(filepath.Join(t.TempDir(), "*.csv"), nil), block.Env{}), &collect{}, nil); connector.KindOf(err) != connector.NotFound {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -223,7 +223,7 @@ func TestAFailedRecordIsReadAgain(t *testing.T) {
 	} {
 		t.Run(tc.file, func(t *testing.T) {
 			path := write(t, tc.file, packed(t, tc.text, tc.kind))
-			env, left := plugin.Env{}, new(connectortest.Positions)
+			env, left := block.Env{}, new(connectortest.Positions)
 			first := collect{fail: 7000}
 			err := run(t.Context(), filesource.New(config(path, nil), env), &first, left)
 			if connector.KindOf(err) != connector.Unavailable {
@@ -263,7 +263,7 @@ func TestCancelStopsReading(t *testing.T) {
 		}
 		return nil
 	})
-	if err := run(ctx, filesource.New(config(path, nil), plugin.Env{}), out, nil); err != nil {
+	if err := run(ctx, filesource.New(config(path, nil), block.Env{}), out, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n >= 50_000 || n == 0 {

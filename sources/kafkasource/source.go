@@ -4,13 +4,15 @@
 package kafkasource
 
 import (
+	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/kafka"
-	"github.com/headrace/headrace/connector/plugin"
 )
 
 // Config are the keys of a Kafka data_loader: Mage's, and topics for several.
@@ -95,10 +97,44 @@ func (c *Config) initial() string {
 	return ""
 }
 
+// Prepare implements block.Preparer.
+func (c *Config) Prepare(p *block.Project) []connector.Fault { return c.Settings.PrepareIn(p) }
+
+// Uses implements block.User.
+func (c *Config) Uses() []block.Use {
+	use := block.Use{Settings: c.Settings}
+	for _, name := range c.topics() {
+		use.Topics = append(use.Topics, block.Topic{Name: name, Read: true})
+	}
+	return []block.Use{use}
+}
+
+// Open returns the source of a block, on a connection of its own, which is
+// closed when Run returns.
+func Open(cfg Config, env block.Env) (connector.Source, error) {
+	cluster, err := kafka.NewCluster(env.Block, cfg.Settings, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	cluster.OpenWithin(kafka.RunOpenTimeout)
+	source, err := New(cluster, cfg, env)
+	if err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	return connector.SourceFunc(func(ctx context.Context, from connector.Start, out connector.Output) error {
+		remove, err := block.Register(env.Registerer(env.Block), cluster.Collectors())
+		if err != nil {
+			return errors.Join(err, cluster.Close())
+		}
+		defer remove()
+		return errors.Join(source.Run(ctx, from, out), cluster.Close())
+	}), nil
+}
+
 // New returns a source on the cluster, which stays the caller's to close. Keys,
 // values, headers and times of the records are kept; topic and partition are
 // not, so that the exporter's own rules decide where they go.
-func New(cluster *kafka.Cluster, cfg Config, env plugin.Env) (connector.Source, error) {
+func New(cluster *kafka.Cluster, cfg Config, env block.Env) (connector.Source, error) {
 	for _, f := range cfg.Validate() {
 		return nil, connector.Errorf(connector.Invalid, "kafka data_loader: %s: %s", f.Path, f.Message)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/kafka"
-	"github.com/headrace/headrace/connector/plugin"
 )
 
 func TestSourceReadsSeveralTopics(t *testing.T) {
@@ -37,7 +37,7 @@ func TestSourceReadsSeveralTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cluster.Close() }()
-	source, err := New(cluster, cfg, plugin.Env{})
+	source, err := New(cluster, cfg, block.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

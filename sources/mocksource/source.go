@@ -8,7 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 )
 
 // Config are the keys of a mock block.
@@ -38,7 +38,7 @@ func (c *Config) Validate() []connector.Fault {
 const perBatch = 500
 
 // New returns a Source that makes messages.
-func New(cfg Config, _ plugin.Env) connector.Source {
+func New(cfg Config, _ block.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		var tick <-chan time.Time
 		n := int64(perBatch)

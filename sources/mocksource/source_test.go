@@ -9,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/mocksource"
 )
 
@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 			cfg.Interval, cfg.Count, cfg.Key = 0, int64(n), "k"
 			return connectortest.Input{
 				Index:  func(m *connector.Message) (int, error) { return int(m.Seq), nil },
-				Source: func() connector.Source { return mocksource.New(cfg, plugin.Env{}) },
+				Source: func() connector.Source { return mocksource.New(cfg, block.Env{}) },
 			}
 		},
 	})
@@ -38,7 +38,7 @@ func TestInterval(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+time.Millisecond)
 		defer cancel()
 		n := 0
-		err := intake.Run(ctx, intake.Config{Source: mocksource.New(cfg, plugin.Env{}), Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+		err := intake.Run(ctx, intake.Config{Source: mocksource.New(cfg, block.Env{}), Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 			for _, m := range batch {
 				if n++; string(m.Value) != "mock message" || m.Key != nil {
 					t.Errorf("%q %q", m.Key, m.Value)

@@ -5,7 +5,7 @@ import (
 	"context"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/records"
 )
 
@@ -25,7 +25,7 @@ func DefaultConfig() Config {
 // not delivered is gone when the process dies, so the giver must ask the exit
 // code. A run that is stopped while the input is idle leaves a read behind,
 // which takes what comes next: standard input is for one run of a process.
-func New(cfg Config, env plugin.Env) connector.Source {
+func New(cfg Config, env block.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		var done int64
 		stream := records.Stream{Name: "stdin", Src: records.Stoppable(ctx, env.Stdin)}
@@ -33,7 +33,7 @@ func New(cfg Config, env plugin.Env) connector.Source {
 			stream.Read = func(n int64) {
 				if n-done > 1<<20 {
 					done = n
-					env.Progress(plugin.Progress{Done: n})
+					env.Progress(block.Progress{Done: n})
 				}
 			}
 		}

@@ -11,9 +11,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/connectortest"
 	"github.com/headrace/headrace/connector/intake"
-	"github.com/headrace/headrace/connector/plugin"
 	"github.com/headrace/headrace/sources/stdinsource"
 )
 
@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 			connectortest.TestSource(t, connectortest.SourceHarness{
 				Caps: connectortest.SourceCaps{Once: true, Records: 3000},
 				Open: func(_ *testing.T, n int) connectortest.Input {
-					env := plugin.Env{Stdin: reader(lines(n))}
+					env := block.Env{Stdin: reader(lines(n))}
 					return connectortest.Input{Index: index, Source: func() connector.Source { return stdinsource.New(cfg, env) }}
 				},
 			})
@@ -77,7 +77,7 @@ func TestAnIdleInputDoesNotHoldUpAStop(t *testing.T) {
 			got := make(chan string, 10)
 			done := make(chan error, 1)
 			go func() {
-				done <- intake.Run(ctx, intake.Config{Source: stdinsource.New(stdinsource.DefaultConfig(), plugin.Env{Stdin: in}), Out: connector.PublisherFunc(
+				done <- intake.Run(ctx, intake.Config{Source: stdinsource.New(stdinsource.DefaultConfig(), block.Env{Stdin: in}), Out: connector.PublisherFunc(
 					func(_ context.Context, batch []*connector.Message) error {
 						for _, m := range batch {
 							got <- string(m.Value)
@@ -110,7 +110,7 @@ func TestABadLineAndABrokenInput(t *testing.T) {
 	var values []string
 	var errs []error
 	in := io.MultiReader(strings.NewReader("{\"a\":1}\n{\"a\":NaN}\n3\n"), reader(func([]byte) (int, error) { return 0, broken }))
-	err := intake.Run(t.Context(), intake.Config{Source: stdinsource.New(stdinsource.DefaultConfig(), plugin.Env{Stdin: in}), Out: connector.PublisherFunc(
+	err := intake.Run(t.Context(), intake.Config{Source: stdinsource.New(stdinsource.DefaultConfig(), block.Env{Stdin: in}), Out: connector.PublisherFunc(
 		func(_ context.Context, batch []*connector.Message) error {
 			for _, m := range batch {
 				values, errs = append(values, string(m.Value)), append(errs, m.Err)

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/state"
 	"github.com/headrace/headrace/pipelines"
 )
@@ -44,7 +44,7 @@ func (b *bench) profile(ctx context.Context) error {
 	}
 	defer store.Close()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s := &pipelines.Supervisor{Plugin: plugin.Env{Log: log, Dir: dir, Stdin: strings.NewReader(""), Stdout: os.Stdout}, Log: log, State: store, Hard: ctx}
+	s := &pipelines.Supervisor{Plugin: block.Env{Log: log, Dir: dir, Stdin: strings.NewReader(""), Stdout: os.Stdout}, Log: log, State: store, Hard: ctx}
 
 	cpu, err := os.Create(filepath.Join(b.out, "cpu.prof"))
 	if err != nil {

@@ -1,4 +1,4 @@
-package schemaregistry_test
+package kafkasink_test
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -82,7 +82,7 @@ func (b *bench) run(ctx context.Context, lines, keys string) (connector.Counts, 
 		b.t.Fatal(err)
 	}
 	var ledger connector.Ledger
-	err = p.Pipelines[0].Run(ctx, pipelines.Env{Plugin: plugin.Env{Dir: b.dir, Log: slog.New(slog.DiscardHandler)}, Ledger: &ledger, Hard: ctx})
+	err = p.Pipelines[0].Run(ctx, pipelines.Env{Plugin: block.Env{Dir: b.dir, Log: slog.New(slog.DiscardHandler)}, Ledger: &ledger, Hard: ctx})
 	return ledger.Counts(), err
 }
 

@@ -1,8 +1,4 @@
-// Package schemaregistry opens the Schema Registry that a project file or an
-// exporter block names: the keys of schema_registry, the client with its
-// identity, and the stage before an exporter that turns JSON into a format
-// with a schema.
-package schemaregistry
+package schema
 
 import (
 	"errors"
@@ -13,8 +9,7 @@ import (
 
 	"github.com/headrace/headrace/auth/httpclient"
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/plugin"
-	"github.com/headrace/headrace/connector/schema"
+	"github.com/headrace/headrace/connector/block"
 )
 
 // Settings are the keys of schema_registry.
@@ -57,7 +52,7 @@ func (s *Settings) IsZero() bool { return len(s.URLs()) == 0 }
 
 // Registry is an open registry.
 type Registry struct {
-	*schema.Schemas
+	*Schemas
 	http       *httpclient.Client
 	unregister func()
 }
@@ -73,15 +68,15 @@ func Open(name string, s Settings, reg prometheus.Registerer, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	client, err := schema.New(schema.Config{URLs: s.URLs(), HTTP: http, Timeout: time.Duration(s.Timeout), Normalize: s.Normalize})
+	client, err := New(Config{URLs: s.URLs(), HTTP: http, Timeout: time.Duration(s.Timeout), Normalize: s.Normalize})
 	if err != nil {
 		return nil, errors.Join(err, http.Close())
 	}
-	remove, err := plugin.Register(reg, http.Collectors())
+	remove, err := block.Register(reg, http.Collectors())
 	if err != nil {
 		return nil, errors.Join(err, http.Close())
 	}
-	schemas := schema.NewSchemas(client, schema.Limits{MaxSchemas: s.CacheSize, LatestTTL: time.Duration(s.LatestTTL)})
+	schemas := NewSchemas(client, Limits{MaxSchemas: s.CacheSize, LatestTTL: time.Duration(s.LatestTTL)})
 	return &Registry{Schemas: schemas, http: http, unregister: remove}, nil
 }
 

@@ -1,11 +1,10 @@
-package schemaregistry
+package schema
 
 import (
 	"os"
-	"path/filepath"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/schema"
+	"github.com/headrace/headrace/connector/block"
 )
 
 // Formats are the keys of an exporter block that say what records are written
@@ -13,14 +12,14 @@ import (
 type Formats struct {
 	ValueFormat string    `mapstructure:"value_format" enum:"json,avro,protobuf,jsonschema" doc:"what values are written as; default as they are"`
 	KeyFormat   string    `mapstructure:"key_format" enum:"string,avro,protobuf,jsonschema" doc:"what keys are written as; default as they are"`
-	ValueSchema Schema    `mapstructure:"value_schema" doc:"schema of the values; default the latest version of subject TOPIC-value"`
-	KeySchema   Schema    `mapstructure:"key_schema" doc:"schema of the keys; default the latest version of subject TOPIC-key"`
+	ValueSchema Subject   `mapstructure:"value_schema" doc:"schema of the values; default the latest version of subject TOPIC-value"`
+	KeySchema   Subject   `mapstructure:"key_schema" doc:"schema of the keys; default the latest version of subject TOPIC-key"`
 	Registry    *Settings `mapstructure:"schema_registry" doc:"Schema Registry of this block; default the project's"`
 }
 
-// Schema names the schema of keys or values. Without id, version, text and
+// Subject names the schema of keys or values. Without id, version, text and
 // file it is the latest version of the subject.
-type Schema struct {
+type Subject struct {
 	Subject  string `mapstructure:"subject" doc:"subject, instead of what subject_name_strategy makes of the topic"`
 	Strategy string `mapstructure:"subject_name_strategy" enum:"TOPIC_NAME,RECORD_NAME,TOPIC_RECORD_NAME" doc:"how the subject is named; default TOPIC_NAME"`
 	ID       int    `mapstructure:"id" doc:"id of the schema"`
@@ -32,14 +31,16 @@ type Schema struct {
 	Register *bool  `mapstructure:"register" doc:"register a text or file that the subject lacks; default true"`
 }
 
-// types are the registry's names of the formats; formats without schema have none.
-var types = map[string]string{"avro": schema.Avro, "protobuf": schema.Protobuf, "jsonschema": schema.JSONSchema}
+// formatTypes are the registry's names of the formats; formats without schema have none.
+var formatTypes = map[string]string{"avro": Avro, "protobuf": Protobuf, "jsonschema": JSONSchema}
 
 // SetDefaults is for a schema_registry in a block.
 func (s *Settings) SetDefaults() { *s = DefaultSettings() }
 
 // Enabled reports whether keys or values need a registry.
-func (f *Formats) Enabled() bool { return types[f.ValueFormat] != "" || types[f.KeyFormat] != "" }
+func (f *Formats) Enabled() bool {
+	return formatTypes[f.ValueFormat] != "" || formatTypes[f.KeyFormat] != ""
+}
 
 // Faults reports keys that do not go together.
 func (f *Formats) Faults() []connector.Fault {
@@ -47,16 +48,16 @@ func (f *Formats) Faults() []connector.Fault {
 	for _, s := range []struct {
 		key    string
 		format string
-		schema *Schema
+		schema *Subject
 	}{{"value", f.ValueFormat, &f.ValueSchema}, {"key", f.KeyFormat, &f.KeySchema}} {
-		if message := s.schema.fault(types[s.format]); message != "" {
+		if message := s.schema.fault(formatTypes[s.format]); message != "" {
 			faults = append(faults, connector.Fault{Path: s.key + "_schema", Message: message})
 		}
 	}
 	return faults
 }
 
-func (s *Schema) fault(kind string) string {
+func (s *Subject) fault(kind string) string {
 	ways := 0
 	for _, given := range []bool{s.ID != 0, s.Version != 0, s.Text != "", s.File != ""} {
 		if given {
@@ -64,7 +65,7 @@ func (s *Schema) fault(kind string) string {
 		}
 	}
 	switch {
-	case *s == (Schema{}):
+	case *s == (Subject{}):
 		return ""
 	case kind == "":
 		return "needs a format of avro, protobuf or jsonschema"
@@ -74,11 +75,11 @@ func (s *Schema) fault(kind string) string {
 		return "id and version must be more than 0"
 	case s.Subject != "" && s.Strategy != "":
 		return "subject and subject_name_strategy exclude each other; keep one"
-	case s.Message != "" && kind != schema.Protobuf:
+	case s.Message != "" && kind != Protobuf:
 		return "message is for the format protobuf"
-	case s.Plain && kind != schema.Avro:
+	case s.Plain && kind != Avro:
 		return "plain_json is for the format avro"
-	case ways == 0 && (s.Strategy == schema.RecordName || s.Strategy == schema.TopicRecordName), s.Version != 0 && s.Subject == "" && s.Strategy != "" && s.Strategy != schema.TopicName:
+	case ways == 0 && (s.Strategy == RecordName || s.Strategy == TopicRecordName), s.Version != 0 && s.Subject == "" && s.Strategy != "" && s.Strategy != TopicName:
 		return "subject_name_strategy " + s.Strategy + " needs id, text or file: the record's name is in the schema"
 	default:
 		return ""
@@ -88,22 +89,19 @@ func (s *Schema) fault(kind string) string {
 // maxFile bounds the file of a schema.
 const maxFile = 1 << 20
 
-// Prepare reads the files of schemas, relative to dir, and fills in the
-// project's registry.
-func (f *Formats) Prepare(dir string, project Settings) []connector.Fault {
+// PrepareIn reads the files of schemas and fills in the registry that the
+// project shares as Settings.
+func (f *Formats) PrepareIn(p *block.Project) []connector.Fault {
+	project, _ := block.Shared[Settings](p)
 	var faults []connector.Fault
-	for key, s := range map[string]*Schema{"value_schema": &f.ValueSchema, "key_schema": &f.KeySchema} {
+	for key, s := range map[string]*Subject{"value_schema": &f.ValueSchema, "key_schema": &f.KeySchema} {
 		if s.File == "" {
 			continue
 		}
-		path := s.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(p.Path(s.File))
 		switch {
 		case err != nil:
-			faults = append(faults, connector.Fault{Path: key, Message: "file cannot be read: " + reason(err)})
+			faults = append(faults, connector.Fault{Path: key, Message: "file cannot be read: " + fileReason(err)})
 		case len(text) > maxFile:
 			faults = append(faults, connector.Fault{Path: key, Message: "file is larger than 1 MiB"})
 		default:
@@ -116,7 +114,7 @@ func (f *Formats) Prepare(dir string, project Settings) []connector.Fault {
 		faults = append(faults, f.Registry.CheckFiles()...)
 	case project.IsZero():
 		key := "value_format"
-		if types[f.ValueFormat] == "" {
+		if formatTypes[f.ValueFormat] == "" {
 			key = "key_format"
 		}
 		faults = append(faults, connector.Fault{Path: key, Message: "needs a Schema Registry; write schema_registry: {url: …} in the block or in headrace.yaml"})
@@ -126,7 +124,7 @@ func (f *Formats) Prepare(dir string, project Settings) []connector.Fault {
 	return faults
 }
 
-func reason(err error) string {
+func fileReason(err error) string {
 	if os.IsNotExist(err) {
 		return "it does not exist"
 	}
@@ -134,7 +132,7 @@ func reason(err error) string {
 }
 
 // ref is what the registry is asked for, for a topic.
-func (s *Schema) ref(topic string, key bool, kind string) schema.Ref {
-	return schema.Ref{Topic: topic, Key: key, Type: kind, Subject: s.Subject, Strategy: s.Strategy, ID: s.ID, Version: s.Version,
+func (s *Subject) ref(topic string, key bool, kind string) Ref {
+	return Ref{Topic: topic, Key: key, Type: kind, Subject: s.Subject, Strategy: s.Strategy, ID: s.ID, Version: s.Version,
 		Text: s.Text, Message: s.Message, Plain: s.Plain, LookupOnly: s.Register != nil && !*s.Register}
 }

@@ -1,4 +1,4 @@
-package schemaregistry
+package schema
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/internal/backoff"
 )
 
@@ -19,9 +18,9 @@ const (
 	maxRetry = 10 * time.Second
 )
 
-// sink writes records in a format with a schema to another sink. The records
+// encodingSink writes records in a format with a schema to another sink. The records
 // themselves stay as they are, so that a dead letter holds what was read.
-type sink struct {
+type encodingSink struct {
 	next    connector.Sink
 	reg     *Registry
 	formats Formats
@@ -29,22 +28,22 @@ type sink struct {
 	log     *slog.Logger
 }
 
-// NewSink returns a sink that writes to next what formats say, and closes next
+// NewEncodingSink returns a sink that writes to next what formats say, and closes next
 // and reg with itself. topic is that of records that name none.
 //
 // A record that does not fit its schema is reported with an error of kind
 // Invalid. A schema that is missing or broken is not the record's fault, nor
 // is a registry that refuses: those errors are of kind Unknown. While the
 // registry is away Write waits.
-func NewSink(next connector.Sink, reg *Registry, formats Formats, topic string, log *slog.Logger) connector.Sink {
+func NewEncodingSink(next connector.Sink, reg *Registry, formats Formats, topic string, log *slog.Logger) connector.Sink {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &sink{next: next, reg: reg, formats: formats, topic: topic, log: log}
+	return &encodingSink{next: next, reg: reg, formats: formats, topic: topic, log: log}
 }
 
 // Write implements connector.Sink.
-func (s *sink) Write(ctx context.Context, batch []*connector.Message, done func([]connector.Result)) {
+func (s *encodingSink) Write(ctx context.Context, batch []*connector.Message, done func([]connector.Result)) {
 	messages := make([]connector.Message, len(batch))
 	good := make([]*connector.Message, 0, len(batch))
 	var places []int               // of good in batch, once one is left out
@@ -91,19 +90,19 @@ func (s *sink) Write(ctx context.Context, batch []*connector.Message, done func(
 const headerRoom = 16
 
 // encode replaces key and value of m; the bytes are appended to arena.
-func (s *sink) encode(ctx context.Context, arena []byte, m *connector.Message) ([]byte, error) {
+func (s *encodingSink) encode(ctx context.Context, arena []byte, m *connector.Message) ([]byte, error) {
 	topic := m.Topic
 	if topic == "" {
 		topic = s.topic
 	}
 	var err error
-	if kind := types[s.formats.KeyFormat]; kind != "" && m.Key != nil {
+	if kind := formatTypes[s.formats.KeyFormat]; kind != "" && m.Key != nil {
 		ref := s.formats.KeySchema.ref(topic, true, kind)
 		if arena, m.Key, err = s.key(ctx, arena, ref, m.Key); err != nil {
 			return arena, prefixed("key", err)
 		}
 	}
-	if kind := types[s.formats.ValueFormat]; kind != "" && m.Value != nil {
+	if kind := formatTypes[s.formats.ValueFormat]; kind != "" && m.Value != nil {
 		ref := s.formats.ValueSchema.ref(topic, false, kind)
 		if arena, m.Value, err = s.append(ctx, arena, ref, m.Value); err != nil {
 			return arena, prefixed("value", err)
@@ -119,7 +118,7 @@ func prefixed(part string, err error) error {
 // key encodes a key. Sources give a key that was a JSON string without its
 // quotes, so what is no JSON, or not the JSON that the schema wants, is tried
 // as a string.
-func (s *sink) key(ctx context.Context, arena []byte, ref schema.Ref, key []byte) ([]byte, []byte, error) {
+func (s *encodingSink) key(ctx context.Context, arena []byte, ref Ref, key []byte) ([]byte, []byte, error) {
 	out, encoded, err := s.append(ctx, arena, ref, key)
 	if connector.KindOf(err) != connector.Invalid {
 		return out, encoded, err
@@ -135,7 +134,7 @@ func (s *sink) key(ctx context.Context, arena []byte, ref schema.Ref, key []byte
 }
 
 // append encodes one value, waiting while the registry is away.
-func (s *sink) append(ctx context.Context, arena []byte, ref schema.Ref, value []byte) ([]byte, []byte, error) {
+func (s *encodingSink) append(ctx context.Context, arena []byte, ref Ref, value []byte) ([]byte, []byte, error) {
 	wait := minRetry
 	for {
 		start := len(arena)
@@ -160,8 +159,8 @@ func (s *sink) append(ctx context.Context, arena []byte, ref schema.Ref, value [
 // bury record after record in the dead letters for what a person has to mend
 // elsewhere.
 func blame(err error) error {
-	var invalid *schema.SchemaError
-	var refused *schema.ResponseError
+	var invalid *SchemaError
+	var refused *ResponseError
 	if connector.KindOf(err) == connector.Unauthenticated || !errors.As(err, &invalid) && !errors.As(err, &refused) {
 		return err
 	}
@@ -169,6 +168,6 @@ func blame(err error) error {
 }
 
 // Close implements connector.Sink.
-func (s *sink) Close(ctx context.Context) error {
+func (s *encodingSink) Close(ctx context.Context) error {
 	return errors.Join(s.next.Close(ctx), s.reg.Close())
 }

@@ -1,6 +1,7 @@
-// Package plugin is what a source or a sink is given by the pipeline that it
-// belongs to.
-package plugin
+// Package block is what the connector of a pipeline's block and the pipeline
+// say to each other: what a connector is given when it is opened, and what its
+// configuration takes from the project and declares that it uses.
+package block
 
 import (
 	"io"

@@ -1,4 +1,4 @@
-package plugin_test
+package block_test
 
 import (
 	"path/filepath"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/headrace/headrace/connector/plugin"
+	"github.com/headrace/headrace/connector/block"
 )
 
 func TestPathStartsInTheFolderOfThePipeline(t *testing.T) {
@@ -17,7 +17,7 @@ func TestPathStartsInTheFolderOfThePipeline(t *testing.T) {
 	for _, tc := range []struct{ dir, path, want string }{
 		{"", "a.csv", "a.csv"}, {"d", "a.csv", filepath.Join("d", "a.csv")}, {"d", abs, abs}, {"d", "", ""}, {"d", "../a", "a"},
 	} {
-		env := plugin.Env{Dir: tc.dir}
+		env := block.Env{Dir: tc.dir}
 		if got := env.Path(tc.path); got != tc.want {
 			t.Errorf("%q in %q: %q, want %q", tc.path, tc.dir, got, tc.want)
 		}
@@ -25,7 +25,7 @@ func TestPathStartsInTheFolderOfThePipeline(t *testing.T) {
 }
 
 func TestRegisterer(t *testing.T) {
-	var env plugin.Env
+	var env block.Env
 	if r := env.Registerer("a"); r != nil {
 		t.Errorf("%v although nobody looks", r)
 	}
