@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pavlo-v-chernykh/keystore-go/v4"
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // guarded runs a decoder of a foreign format and turns a panic on hostile
@@ -30,6 +31,7 @@ func pkcs12Trusted(b []byte, s *Store) (certs []*x509.Certificate, err error) {
 	if rounds(b) > maxRounds {
 		return nil, tooCostly(s.name())
 	}
+	b = withMAC(b, s.Password)
 	err = guarded(s.name(), func() error {
 		var err error
 		if certs, err = pkcs12.DecodeTrustStore(b, s.Password); err == nil {
@@ -59,6 +61,7 @@ func pkcs12Identity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.P
 	if rounds(b) > maxRounds {
 		return nil, nil, tooCostly(s.name())
 	}
+	b = withMAC(b, s.Password)
 	err = guarded(s.name(), func() error {
 		k, leaf, cas, err := pkcs12.DecodeChain(b, s.Password)
 		if err != nil {
@@ -97,7 +100,7 @@ func chainOf(key crypto.PrivateKey, certs []*x509.Certificate) []*x509.Certifica
 func pkcs12Error(err error, s *Store) error {
 	var missing pkcs12.NotImplementedError
 	switch {
-	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
+	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption), strings.Contains(err.Error(), pkcs12.ErrDecryption.Error()):
 		if s.Password == "" {
 			return fmt.Errorf("%w: %s needs its password", ErrNeedsPassword, s.name())
 		}
@@ -108,83 +111,56 @@ func pkcs12Error(err error, s *Store) error {
 	return fmt.Errorf("%w: %s is not a PKCS12 store: %w", ErrMalformed, s.name(), err)
 }
 
-func loadJKS(b []byte, s *Store) (keystore.KeyStore, error) {
-	ks := keystore.New(keystore.WithOrderedAliases())
-	if err := wellFormed(b); err != nil {
-		return ks, fmt.Errorf("%w: %s is not a JKS store: %w", ErrMalformed, s.name(), err)
-	}
-	err := guarded(s.name(), func() error {
-		err := ks.Load(bytes.NewReader(b), []byte(s.Password))
-		switch {
-		case err == nil:
-			return nil
-		case strings.Contains(err.Error(), "invalid digest"):
-			if s.Password == "" {
-				return fmt.Errorf("%w: %s needs its password", ErrNeedsPassword, s.name())
-			}
-			return fmt.Errorf("%w: %s cannot be opened with the given password", ErrWrongPassword, s.name())
-		}
-		return fmt.Errorf("%w: %s is not a JKS store: %w", ErrMalformed, s.name(), err)
-	})
-	return ks, err
-}
-
-func jksTrusted(b []byte, s *Store) ([]*x509.Certificate, error) {
-	ks, err := loadJKS(b, s)
-	if err != nil {
-		return nil, err
-	}
-	var out []*x509.Certificate
-	for _, alias := range ks.Aliases() {
-		if !ks.IsTrustedCertificateEntry(alias) {
-			continue
-		}
-		e, err := ks.GetTrustedCertificateEntry(alias)
-		if err != nil {
-			return nil, fmt.Errorf("%w: entry %q of %s: %w", ErrMalformed, alias, s.name(), err)
-		}
-		c, err := x509.ParseCertificate(e.Certificate.Content)
-		if err != nil {
-			return nil, fmt.Errorf("%w: certificate %q of %s cannot be read: %w", ErrMalformed, alias, s.name(), err)
-		}
-		out = append(out, c)
+func loadJKS(b []byte, s *Store) (jksStore, error) {
+	out, err := parseJKS(b, s.Password)
+	switch {
+	case errors.Is(err, errDigest):
+		return out, fmt.Errorf("%w: %s cannot be opened with the given password", ErrWrongPassword, s.name())
+	case err != nil:
+		return out, fmt.Errorf("%w: %s is not a JKS store: %w", ErrMalformed, s.name(), err)
 	}
 	return out, nil
 }
 
-func jksIdentity(b []byte, s *Store) (chain []*x509.Certificate, key crypto.PrivateKey, err error) {
-	ks, err := loadJKS(b, s)
+func jksTrusted(b []byte, s *Store) (found trusted, err error) {
+	store, err := loadJKS(b, s)
+	if err != nil {
+		return trusted{}, err
+	}
+	for _, e := range store.trusted {
+		found.add(e.der, fmt.Sprintf("%s of %s", redact.Name(e.alias), s.name()))
+	}
+	return found, nil
+}
+
+func jksIdentity(b []byte, s *Store) ([]*x509.Certificate, crypto.PrivateKey, error) {
+	if s.passwordForKey() == "" {
+		return nil, nil, fmt.Errorf("%w: %s needs its password", ErrNeedsPassword, s.name())
+	}
+	store, err := loadJKS(b, s)
 	if err != nil {
 		return nil, nil, err
 	}
-	var keys []string
-	for _, alias := range ks.Aliases() {
-		if ks.IsPrivateKeyEntry(alias) {
-			keys = append(keys, alias)
-		}
+	if len(store.keys) != 1 {
+		return nil, nil, fmt.Errorf("%w: %s holds %d keys and must hold exactly one; export the one of the client with keytool -importkeystore -srcalias", ErrNoKey, s.name(), len(store.keys))
 	}
-	if len(keys) != 1 {
-		return nil, nil, fmt.Errorf("%w: %s holds %d keys and must hold exactly one; export the one of the client with keytool -importkeystore -srcalias", ErrNoKey, s.name(), len(keys))
+	plain, err := openJKSKey(store.keys[0].sealed, s.passwordForKey())
+	switch {
+	case errors.Is(err, errWrong):
+		return nil, nil, fmt.Errorf("%w: the key of %s cannot be opened; its password may differ from the store's: set key_password", ErrWrongPassword, s.name())
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: the key of %s is protected in a form that is not read; convert the store with keytool -importkeystore -deststoretype PKCS12", ErrMalformed, s.name())
 	}
-	var e keystore.PrivateKeyEntry
-	err = guarded(s.name(), func() error {
-		if e, err = ks.GetPrivateKeyEntry(keys[0], []byte(s.passwordForKey())); err != nil {
-			return fmt.Errorf("%w: the key of %s cannot be opened; its password may differ from the store's: set key_password", ErrWrongPassword, s.name())
-		}
-		return nil
-	})
+	key, err := parseDER(plain)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, keyError(err, s.name())
 	}
-	if key, err = parseDER(e.PrivateKey); err != nil {
-		return nil, nil, fmt.Errorf("%w: the key of %s cannot be read", ErrMalformed, s.name())
+	var found trusted
+	for i, der := range store.keys[0].chain {
+		found.add(der, fmt.Sprintf("certificate %d of %s", i+1, s.name()))
 	}
-	for _, c := range e.CertificateChain {
-		parsed, err := x509.ParseCertificate(c.Content)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: a certificate of %s cannot be read: %w", ErrMalformed, s.name(), err)
-		}
-		chain = append(chain, parsed)
+	if len(found.certs) == 0 && len(found.skipped) > 0 {
+		return nil, nil, found.skipped[0]
 	}
-	return chain, key, nil
+	return found.certs, key, nil
 }

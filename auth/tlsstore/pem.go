@@ -8,32 +8,67 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/headrace/headrace/internal/redact"
 )
 
 // pemCertificates returns every certificate of PEM text.
-func pemCertificates(b []byte, name string) ([]*x509.Certificate, error) {
-	var out []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, b = pem.Decode(b); block == nil {
-			return out, nil
-		}
-		if block.Type != "CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" && block.Type != "X509 CERTIFICATE" {
+func pemCertificates(b []byte, name string) (found trusted, err error) {
+	n := 0
+	for block, damaged := range pemBlocks(b) {
+		kind := block.Type
+		if kind != "CERTIFICATE" && kind != "TRUSTED CERTIFICATE" && kind != "X509 CERTIFICATE" {
 			continue
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%w: certificate %d of %s cannot be read: %w", ErrMalformed, len(out)+1, name, err)
+		n++
+		what := fmt.Sprintf("certificate %d of %s", n, name)
+		der := block.Bytes
+		switch {
+		case damaged:
+			found.skipped = append(found.skipped, fmt.Errorf("%w: %s cannot be read: it is damaged", ErrMalformed, what))
+			continue
+		case kind == "TRUSTED CERTIFICATE":
+			var fit bool
+			if der, fit = withoutTrust(der); !fit {
+				found.skipped = append(found.skipped, fmt.Errorf("%w: %s is marked as not to be trusted for servers", ErrMalformed, what))
+				continue
+			}
 		}
-		out = append(out, c)
+		found.add(der, what)
 	}
+	return found, nil
+}
+
+// serverUses are the uses of a certificate that a server must have: TLS for
+// servers, or any.
+var serverUses = []string{"1.3.6.1.5.5.7.3.1", "2.5.29.37.0"}
+
+// withoutTrust takes off what openssl appends to a certificate that it writes with
+// -trustout: what it is trusted for. fit is false when that excludes servers.
+func withoutTrust(der []byte) (cert []byte, fit bool) {
+	var raw asn1.RawValue
+	rest, err := asn1.Unmarshal(der, &raw)
+	if err != nil {
+		return der, true
+	}
+	var aux struct {
+		Trust  []asn1.ObjectIdentifier `asn1:"optional"`
+		Reject []asn1.ObjectIdentifier `asn1:"optional,tag:0"`
+		Rest   asn1.RawValue           `asn1:"optional"`
+	}
+	if _, err := asn1.Unmarshal(rest, &aux); err != nil {
+		return raw.FullBytes, len(rest) == 0
+	}
+	serves := func(uses []asn1.ObjectIdentifier) bool {
+		return slices.ContainsFunc(uses, func(o asn1.ObjectIdentifier) bool { return slices.Contains(serverUses, o.String()) })
+	}
+	return raw.FullBytes, !serves(aux.Reject) && (len(aux.Trust) == 0 || serves(aux.Trust))
 }
 
 func (s *Store) pemIdentity(b []byte) ([]*x509.Certificate, crypto.PrivateKey, error) {
-	chain, err := pemCertificates(b, s.name())
+	found, err := pemCertificates(b, s.name())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,13 +78,26 @@ func (s *Store) pemIdentity(b []byte) ([]*x509.Certificate, crypto.PrivateKey, e
 			return nil, nil, keyFault{err}
 		}
 	case s.KeyContent != "":
-		b = []byte(NormalizePEM(s.KeyContent))
+		b = []byte(unescaped(s.KeyContent))
 	}
-	key, err := ParseKey(b, s.passwordForKey(), s.keyName())
+	keys, err := parseKeys(b, s.passwordForKey(), s.keyName())
 	if err != nil {
 		return nil, nil, keyFault{err}
 	}
-	return chain, key, nil
+	if len(found.certs) == 0 && len(found.skipped) > 0 {
+		return nil, nil, found.skipped[0]
+	}
+	for _, key := range keys { // in the order of the file: the first that fits
+		if len(found.certs) > 0 && matches(found.certs[0], key) == nil {
+			return found.certs, key, nil
+		}
+	}
+	for _, key := range keys { // a chain in another order
+		if chain := chainOf(key, found.certs); len(chain) > 0 && matches(chain[0], key) == nil {
+			return chain, key, nil
+		}
+	}
+	return found.certs, keys[0], nil
 }
 
 // keyFault marks an error of the key, and not of its certificate.
@@ -70,16 +118,46 @@ func ReadKey(path, password string) (crypto.PrivateKey, error) {
 // encrypted (PBES2, RFC 8018), PKCS #1 and SEC 1 plain or with the old
 // encryption of PEM headers (RFC 1421). name stands in errors.
 func ParseKey(b []byte, password, name string) (crypto.PrivateKey, error) {
-	for {
-		var block *pem.Block
-		if block, b = pem.Decode(b); block == nil {
-			return nil, fmt.Errorf("%w: %s holds no private key in PEM form", ErrNoKey, name)
-		}
+	keys, err := parseKeys(b, password, name)
+	if err != nil {
+		return nil, err
+	}
+	return keys[0], nil
+}
+
+// maxKeys bounds the keys that are tried: each may cost a derivation.
+const maxKeys = 8
+
+// parseKeys returns the private keys that can be read, at least one; the error is
+// that of the first that cannot.
+func parseKeys(b []byte, password, name string) (keys []crypto.PrivateKey, err error) {
+	seen := 0
+	for block, damaged := range pemBlocks(b) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
-		return parseKeyBlock(block, password, name)
+		if seen++; seen > maxKeys {
+			break
+		}
+		var key crypto.PrivateKey
+		keyErr := fmt.Errorf("%w: the key in %s is damaged", ErrMalformed, name)
+		if !damaged {
+			key, keyErr = parseKeyBlock(block, password, name)
+		}
+		switch {
+		case keyErr == nil:
+			keys = append(keys, key)
+		case err == nil:
+			err = keyErr
+		}
 	}
+	switch {
+	case len(keys) > 0:
+		return keys, nil
+	case err == nil:
+		err = fmt.Errorf("%w: %s holds no private key in PEM form", ErrNoKey, name)
+	}
+	return nil, err
 }
 
 func parseKeyBlock(block *pem.Block, password, name string) (crypto.PrivateKey, error) {

@@ -12,7 +12,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +142,7 @@ func (s *Store) bytes() ([]byte, Kind, error) {
 		return s.sniff(b)
 	}
 	if s.Kind == PEM || strings.Contains(s.Content, "-----BEGIN") {
-		return []byte(NormalizePEM(s.Content)), PEM, nil
+		return []byte(unescaped(s.Content)), PEM, nil
 	}
 	compact := strings.Join(strings.Fields(s.Content), "")
 	b, err := base64.StdEncoding.DecodeString(compact)
@@ -166,6 +165,7 @@ var (
 // sniff finds the real kind: keytool writes PKCS #12 since Java 9, whatever
 // the file is called.
 func (s *Store) sniff(b []byte) ([]byte, Kind, error) {
+	b = plainText(b)
 	switch {
 	case len(b) == 0:
 		return nil, "", fmt.Errorf("%w: %s is empty", ErrMalformed, s.name())
@@ -177,35 +177,80 @@ func (s *Store) sniff(b []byte) ([]byte, Kind, error) {
 		return b, PEM, nil
 	case b[0] == 0x30: // ASN.1 SEQUENCE
 		if s.Kind == PEM {
-			return nil, "", fmt.Errorf("%w: %s holds binary data, not PEM text; say type PKCS12, or convert it with openssl", ErrMalformed, s.name())
+			return nil, "", binaryAsPEM(b, s.name())
 		}
 		return b, PKCS12, nil
 	}
 	return nil, "", fmt.Errorf("%w: %s is neither PEM nor PKCS12 nor JKS", ErrMalformed, s.name())
 }
 
-// Trusted returns the certificates to trust.
+// binaryAsPEM says what a file is that should be PEM text and is not.
+func binaryAsPEM(b []byte, name string) error {
+	if _, err := x509.ParseCertificate(b); err == nil {
+		return fmt.Errorf("%w: %s is a certificate in DER form, not PEM text; convert it with openssl x509 -inform der", ErrMalformed, name)
+	}
+	return fmt.Errorf("%w: %s is a PKCS12 store, not PEM text; give it with its password as truststore: {type: PKCS12, location: …}, or as keystore when it holds the client's key", ErrMalformed, name)
+}
+
+// Trusted returns the certificates to trust. One that cannot be read is left
+// out, as every bundle of CAs has some that a strict reader refuses; Skipped
+// names it. It is an error when none is left.
 func (s *Store) Trusted() ([]*x509.Certificate, error) {
+	found, err := s.trusted()
+	return found.certs, err
+}
+
+// Skipped says which certificates Trusted leaves out, and why, one sentence each.
+func (s *Store) Skipped() []string {
+	found, err := s.trusted()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, why := range found.skipped {
+		out = append(out, why.Error()+"; it is left out")
+	}
+	return out
+}
+
+// trusted are the certificates of a store, and why others are none.
+type trusted struct {
+	certs   []*x509.Certificate
+	skipped []error
+}
+
+// add takes one certificate in DER; what stands in errors.
+func (t *trusted) add(der []byte, what string) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.skipped = append(t.skipped, fmt.Errorf("%w: %s cannot be read: %s", ErrMalformed, what, strings.TrimPrefix(err.Error(), "x509: ")))
+		return
+	}
+	t.certs = append(t.certs, c)
+}
+
+func (s *Store) trusted() (found trusted, err error) {
 	b, kind, err := s.bytes()
 	if err != nil {
-		return nil, err
+		return trusted{}, err
 	}
-	var certs []*x509.Certificate
 	switch kind {
 	case PEM:
-		certs, err = pemCertificates(b, s.name())
+		found, err = pemCertificates(b, s.name())
 	case PKCS12:
-		certs, err = pkcs12Trusted(b, s)
+		found.certs, err = pkcs12Trusted(b, s)
 	case JKS:
-		certs, err = jksTrusted(b, s)
+		found, err = jksTrusted(b, s)
 	}
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return trusted{}, err
+	case len(found.certs) == 0 && len(found.skipped) > 0:
+		return trusted{}, found.skipped[0]
+	case len(found.certs) == 0:
+		return trusted{}, fmt.Errorf("%w: %s holds no certificate to trust; put the CA into it", ErrNoCertificate, s.name())
 	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("%w: %s holds no certificate to trust; put the CA into it", ErrNoCertificate, s.name())
-	}
-	return certs, nil
+	return found, nil
 }
 
 // Identity returns the client's certificate chain and key.
@@ -250,36 +295,4 @@ func matches(leaf *x509.Certificate, key crypto.PrivateKey) error {
 		return ErrKeyMismatch
 	}
 	return nil
-}
-
-// NormalizePEM repairs PEM text that came through JSON or an environment
-// variable: newlines written as \n, or lost.
-func NormalizePEM(text string) string {
-	if !strings.Contains(text, "\n") && strings.Contains(text, `\n`) {
-		text = strings.ReplaceAll(text, `\n`, "\n")
-	}
-	if block, _ := pem.Decode([]byte(text)); block != nil {
-		return text
-	}
-	var out strings.Builder
-	for rest := text; ; {
-		_, after, ok := strings.Cut(rest, "-----BEGIN ")
-		if !ok {
-			break
-		}
-		label, body, ok := strings.Cut(after, "-----")
-		if !ok {
-			return text
-		}
-		body, tail, ok := strings.Cut(body, "-----END "+label+"-----")
-		if !ok {
-			return text
-		}
-		fmt.Fprintf(&out, "-----BEGIN %s-----\n%s\n-----END %s-----\n", label, strings.Join(strings.Fields(body), "\n"), label)
-		rest = tail
-	}
-	if out.Len() == 0 {
-		return text
-	}
-	return out.String()
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -174,7 +175,11 @@ func TestErrors(t *testing.T) {
 		text string
 	}{
 		{"wrong password of JKS", trusted, Store{Kind: JKS, Location: file("trust.jks"), Password: "hunter2"}, ErrWrongPassword, "trust.jks"},
-		{"no password of JKS", trusted, Store{Kind: JKS, Location: file("trust.jks")}, ErrNeedsPassword, "needs its password"},
+		{"no password of a JKS key store", identity, Store{Kind: JKS, Location: file("client.jks")}, ErrNeedsPassword, "needs its password"},
+		{"DER said to be PEM", trusted, Store{Kind: PEM, Location: write(t, "ca.der", string(der(t, "ca.pem")))}, ErrMalformed, "-inform der"},
+		{"only what cannot be read", trusted, Store{Location: file("negative.pem")}, ErrMalformed, "certificate 1"},
+		{"only what is not trusted", trusted, Store{Location: file("rejected.pem")}, ErrMalformed, "not to be trusted"},
+		{"PKCS12 without MAC, wrong password", identity, Store{Kind: PKCS12, Location: file("nomac.p12"), Password: "hunter2"}, ErrWrongPassword, "given password"},
 		{"wrong password of PKCS12", trusted, Store{Kind: PKCS12, Location: file("keytool-trust.p12"), Password: "hunter2"}, ErrWrongPassword, "given password"},
 		{"no password of PKCS12", trusted, Store{Kind: PKCS12, Location: file("keytool-trust.p12")}, ErrNeedsPassword, "needs its password"},
 		{"wrong password of a key store", identity, Store{Kind: PKCS12, Location: file("openssl.p12"), Password: "hunter2"}, ErrWrongPassword, "given password"},
@@ -204,7 +209,7 @@ func TestErrors(t *testing.T) {
 		{"half a PKCS12", identity, Store{Kind: PKCS12, Location: cutP12, Password: storePassword}, ErrMalformed, "not a PKCS12 store"},
 		{"a broken certificate", trusted, Store{Location: badPEM}, ErrMalformed, "certificate 1"},
 		{"too big", trusted, Store{Location: big}, ErrMalformed, "8 MiB"},
-		{"PKCS12 said to be PEM", trusted, Store{Kind: PEM, Location: file("openssl.p12")}, ErrMalformed, "say type PKCS12"},
+		{"PKCS12 said to be PEM", trusted, Store{Kind: PEM, Location: file("openssl.p12")}, ErrMalformed, "truststore: {type: PKCS12"},
 		{"JCEKS", trusted, Store{Kind: JKS, Location: file("trust.jceks"), Password: storePassword}, ErrMalformed, "-deststoretype PKCS12"},
 		{"a device without end", trusted, Store{Location: "/dev/zero"}, ErrMalformed, "8 MiB"},
 		{"an old form of encryption", identity, Store{Location: file("client.pem"), KeyLocation: file("pbes1.pem"), KeyPassword: keyPassword}, ErrMalformed, "openssl pkcs8"},
@@ -227,6 +232,15 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+func der(t *testing.T, name string) []byte {
+	t.Helper()
+	block, _ := pem.Decode([]byte(content(t, name)))
+	if block == nil {
+		t.Fatal(name)
+	}
+	return block.Bytes
 }
 
 func write(t *testing.T, name, text string) string {
@@ -278,7 +292,7 @@ func TestSettingsNameTheWrongKey(t *testing.T) {
 
 // Hostile stores give errors, in bounded time, and never a panic.
 func FuzzStore(f *testing.F) {
-	for _, name := range []string{"trust.jks", "client.jks", "openssl.p12", "keytool-trust.p12", "both.pem", "pbes2-scrypt.pem", "rfc1421.pem", "elliptic.p12", "pbes2-sha512.pem", "mixed.p12"} {
+	for _, name := range []string{"trust.jks", "client.jks", "openssl.p12", "keytool-trust.p12", "both.pem", "pbes2-scrypt.pem", "rfc1421.pem", "elliptic.p12", "pbes2-sha512.pem", "mixed.p12", "nomac.p12", "beyond.jks", "trusted.pem"} {
 		b, err := os.ReadFile(file(name))
 		if err != nil {
 			f.Fatal(err)

@@ -7,7 +7,7 @@ import (
 )
 
 // Warnings are remarks about settings that work but are weaker than they look,
-// one sentence each. They hold no secrets.
+// one sentence each. They hold no secrets. The trust store is read for them.
 func (s *Settings) Warnings() []string {
 	var out []string
 	if s.APIVersion != "" {
@@ -15,6 +15,11 @@ func (s *Settings) Warnings() []string {
 	}
 	if s.UsesTLS() && !s.SSL.ChecksHostname() {
 		out = append(out, "ssl_config.check_hostname is false: any server with a certificate of a trusted CA can pose as a broker")
+	}
+	if s.UsesTLS() {
+		if trust := s.SSL.TrustStore(); trust != nil {
+			out = append(out, trust.Skipped()...)
+		}
 	}
 	if s.Protocol() == ProtocolSASLPlaintext && s.SASL != nil && !s.allLoopback() {
 		switch s.SASL.mechanism() {

@@ -47,7 +47,7 @@ var wrong = []struct{ name, keys, want string }{
 	{"store without content", "security_protocol: SSL\nssl_config: {truststore: §{type: JKS}}", "is missing"},
 	{"store that is missing", "security_protocol: SSL\nssl_config: {truststore: §{type: JKS, location: /nowhere.jks}}", "does not exist"},
 	{"store with a wrong password", "security_protocol: SSL\nssl_config: {truststore: §{type: JKS, location: $JKS, password: $SECRET}}", "given password"},
-	{"store without password", "security_protocol: SSL\nssl_config: {truststore: §{type: JKS, location: $JKS}}", "needs its password"},
+	{"store without password", "security_protocol: SSL\nssl_config: {keystore: §{type: JKS, location: $STORE}}", "needs its password"},
 	{"key store with a wrong password", "security_protocol: SSL\nssl_config: {keystore: §{type: PKCS12, location: $P12, password: $SECRET}}", "given password"},
 	{"inline store that is not base64", "security_protocol: SSL\nssl_config: {truststore: §{type: JKS, content: \"%%%\"}}", "base64"},
 
@@ -106,7 +106,7 @@ func TestWrongSettingsHaveAPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := strings.NewReplacer("$SECRET", hidden, "$CA", made+"/ca.pem", "$CERT", made+"/client.pem", "$KEY", made+"/pkcs8.pem", "$OTHERKEY", made+"/sec1.pem",
-		"$LOCKED", made+"/pbes2-aes.pem", "$JKS", made+"/trust.jks", "$P12", made+"/openssl.p12", "$EMPTY", write("empty", ""), "$JUNK", write("junk", "hello"), "$DIR", dir)
+		"$LOCKED", made+"/pbes2-aes.pem", "$JKS", made+"/trust.jks", "$STORE", made+"/client.jks", "$P12", made+"/openssl.p12", "$EMPTY", write("empty", ""), "$JUNK", write("junk", "hello"), "$DIR", dir)
 	const head = "blocks:\n  - {type: data_loader, connector_type: stdin}\n  - type: data_exporter\n    connector_type: kafka\n    topic: t\n"
 	for _, tc := range wrong {
 		t.Run(tc.name, func(t *testing.T) {

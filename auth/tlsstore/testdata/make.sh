@@ -47,3 +47,18 @@ keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 
 keytool -importkeystore -noprompt -srckeystore trust.jks -srcstorepass $STORE -destkeystore trust.jceks -deststoretype JCEKS -deststorepass $STORE 2>/dev/null
 keytool -genkeypair -alias ec -keyalg EC -groupname secp256r1 -dname CN=elliptic -validity $DAYS -storetype PKCS12 -keystore elliptic.p12 -storepass $STORE 2>/dev/null
 rm -f client.csr ca-key.pem ca.srl
+
+# What Java and openssl do beyond that: passwords beyond ASCII, stores without an
+# integrity check, certificates with what they are trusted for, a serial number
+# that a strict reader refuses.
+LC_ALL=C.UTF-8; export LC_ALL
+BEYOND='pässwörd€🔑'
+keytool -importcert -noprompt -alias ca -file ca.pem -storetype JKS -keystore beyond-trust.jks -storepass "$BEYOND" 2>/dev/null
+keytool -importkeystore -noprompt -srckeystore openssl.p12 -srcstoretype PKCS12 -srcstorepass $STORE -destkeystore beyond.jks -deststoretype JKS \
+  -deststorepass "$BEYOND" -destkeypass "$BEYOND" -srcalias 1 2>/dev/null
+keytool -importcert -noprompt -alias ca -file ca.pem -storetype PKCS12 -keystore nomac-trust.p12 -storepass $STORE \
+  -J-Dkeystore.pkcs12.macAlgorithm=NONE -J-Dkeystore.pkcs12.certProtectionAlgorithm=NONE 2>/dev/null
+openssl pkcs12 -export -nomac -in client.pem -inkey pkcs8.pem -certfile ca.pem -passout pass:$STORE -out nomac.p12
+openssl x509 -in ca.pem -trustout -addtrust serverAuth -setalias ours -out trusted.pem
+openssl x509 -in ca.pem -trustout -addreject serverAuth -out rejected.pem
+openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -out negative.pem -days $DAYS -set_serial -5 -subj "/CN=Negative" 2>/dev/null
