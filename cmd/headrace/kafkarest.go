@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -18,34 +17,6 @@ import (
 // kafkaRestFlag is for commands that look at the keys of kafka-rest.
 func (a *app) kafkaRestFlag(flags *pflag.FlagSet) {
 	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
-}
-
-// linesOf tells the line of each key of a properties file; that of a prefixed
-// key is also the line of the key without its prefix, which faults of the
-// connection carry. Keys with escapes are left out.
-func linesOf(file string) map[string]int {
-	lines := map[string]int{}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return lines
-	}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		line = strings.TrimLeft(line, " \t\f")
-		end := strings.IndexAny(line, "=: \t\r\n")
-		if end <= 0 || strings.ContainsAny(line[:1], "#!") {
-			continue
-		}
-		key := line[:end]
-		lines[key] = n
-		for _, prefix := range []string{"client.", "producer.", "consumer.", "admin."} {
-			if bare, ok := strings.CutPrefix(key, prefix); ok && lines[bare] == 0 {
-				lines[bare] = n
-			}
-		}
-	}
-	return lines
 }
 
 // kafkaRestTargets are the connections that kafka-rest's keys name.
@@ -82,10 +53,9 @@ func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
 	if len(faults) == 0 {
 		faults = read.CheckFiles()
 	}
-	lines := linesOf(a.kafkaRestFile)
 	var problems config.Problems
 	for _, f := range faults {
-		if at.Line, at.Column = lines[f.Path], 0; at.Line > 0 {
+		if at.Line, at.Column = read.Line(f.Path), 0; at.Line > 0 {
 			at.Column = 1
 		}
 		problems = append(problems, config.Problem{Position: at, Message: f.Path + ": " + f.Message})

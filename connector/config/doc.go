@@ -8,6 +8,7 @@
 //
 //	mapstructure:"key"   the key in the file
 //	doc:"..."            one line for the reference and the JSON Schema
+//	also:"key.ms"        the key's name in the configuration of another program, for the reference
 //	enum:"A,B"           the allowed values, matched in any case and stored as written here
 //	required:"true"      the key must be there, unless the field has a value already
 //

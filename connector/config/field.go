@@ -45,12 +45,20 @@ func fields(v reflect.Value) []field {
 		case key == "" || key == "-" || !f.IsExported():
 		default:
 			all = append(all, field{
-				key: key, doc: f.Tag.Get("doc"), enum: enumOf(f.Tag.Get("enum")),
+				key: key, doc: docOf(f.Tag), enum: enumOf(f.Tag.Get("enum")),
 				required: f.Tag.Get("required") == "true", value: v.Field(i),
 			})
 		}
 	}
 	return all
+}
+
+// docOf is the line of the reference: with the key's name elsewhere, if it has one.
+func docOf(tag reflect.StructTag) string {
+	if also := tag.Get("also"); also != "" {
+		return tag.Get("doc") + " (" + also + ")"
+	}
+	return tag.Get("doc")
 }
 
 func squashed(f reflect.StructField, options string) bool {

@@ -10,58 +10,58 @@ import (
 )
 
 // Settings is the rest_proxy section of http in the project file. Each key is
-// one of kafka-rest.properties, or goes beyond it.
+// one of kafka-rest.properties, which the tag also names, or goes beyond it.
 type Settings struct {
-	ID                  string   `mapstructure:"id" doc:"part of the names that consumers get (id)"`
-	AdvertisedListeners []string `mapstructure:"advertised_listeners" doc:"what links begin with, one URL a scheme (advertised.listeners)"`
-	HostName            string   `mapstructure:"host_name" doc:"host of links (host.name)"`
+	ID                  string   `mapstructure:"id" also:"id" doc:"part of the names that consumers get"`
+	AdvertisedListeners []string `mapstructure:"advertised_listeners" also:"advertised.listeners" doc:"what links begin with, one URL a scheme"`
+	HostName            string   `mapstructure:"host_name" also:"host.name" doc:"host of links"`
 	TrustedProxies      []string `mapstructure:"trusted_proxies" doc:"addresses or networks such as 10.0.0.0/8 whose Forwarded and X-Forwarded-* headers say what links begin with"`
-	V2                  bool     `mapstructure:"api_v2" doc:"serve v2 (api.v2.enable)"`
-	V3                  bool     `mapstructure:"api_v3" doc:"serve v3 (api.v3.enable)"`
-	Allow               []string `mapstructure:"allow_endpoints" doc:"names such as api.v3.topics.*; only these are served (api.endpoints.allowlist)"`
-	Block               []string `mapstructure:"block_endpoints" doc:"names that are not served (api.endpoints.blocklist)"`
-	Authority           string   `mapstructure:"resource_name_authority" doc:"authority of resource names (confluent.resource.name.authority)"`
+	V2                  bool     `mapstructure:"api_v2" also:"api.v2.enable" doc:"serve v2"`
+	V3                  bool     `mapstructure:"api_v3" also:"api.v3.enable" doc:"serve v3"`
+	Allow               []string `mapstructure:"allow_endpoints" also:"api.endpoints.allowlist" doc:"names such as api.v3.topics.*; only these are served"`
+	Block               []string `mapstructure:"block_endpoints" also:"api.endpoints.blocklist" doc:"names that are not served"`
+	Authority           string   `mapstructure:"resource_name_authority" also:"confluent.resource.name.authority" doc:"authority of resource names"`
 
 	DefaultFormat string `mapstructure:"default_format" enum:",binary,json" doc:"what v2 takes a body of application/json for; with it text/plain and application/octet-stream are a record's value as they are"`
 	FailedStatus  bool   `mapstructure:"failed_status_207" doc:"answer 207 instead of 200 where records of a v2 request failed"`
 	Metadata      bool   `mapstructure:"v2_metadata" doc:"headers and timestamps in v2"`
 
-	ConsumerIdle     connector.Duration `mapstructure:"consumer_idle_timeout" doc:"a consumer without a call for so long is closed (consumer.instance.timeout.ms)"`
-	ConsumerWait     connector.Duration `mapstructure:"consumer_request_timeout" doc:"longest wait of a read (consumer.request.timeout.ms)"`
-	ConsumerMaxBytes connector.ByteSize `mapstructure:"consumer_max_bytes" doc:"largest answer of a read (consumer.request.max.bytes)"`
-	ConsumerMinBytes int                `mapstructure:"consumer_min_bytes" doc:"a read returns when so much is there; -1 waits the whole time (fetch.min.bytes)"`
-	ConsumerReset    string             `mapstructure:"consumer_offset_reset" enum:"earliest,latest,none" doc:"where consumers that do not say it begin (consumer.auto.offset.reset)"`
-	ConsumerCommit   bool               `mapstructure:"consumer_auto_commit" doc:"whether consumers that do not say it store their positions by themselves (consumer.enable.auto.commit)"`
+	ConsumerIdle     connector.Duration `mapstructure:"consumer_idle_timeout" also:"consumer.instance.timeout.ms" doc:"a consumer without a call for so long is closed"`
+	ConsumerWait     connector.Duration `mapstructure:"consumer_request_timeout" also:"consumer.request.timeout.ms" doc:"longest wait of a read"`
+	ConsumerMaxBytes connector.ByteSize `mapstructure:"consumer_max_bytes" also:"consumer.request.max.bytes" doc:"largest answer of a read"`
+	ConsumerMinBytes int                `mapstructure:"consumer_min_bytes" also:"fetch.min.bytes" doc:"a read returns when so much is there; -1 waits the whole time"`
+	ConsumerReset    string             `mapstructure:"consumer_offset_reset" enum:"earliest,latest,none" also:"consumer.auto.offset.reset" doc:"where consumers that do not say it begin"`
+	ConsumerCommit   bool               `mapstructure:"consumer_auto_commit" also:"consumer.enable.auto.commit" doc:"whether consumers that do not say it store their positions by themselves"`
 	MaxConsumers     int                `mapstructure:"max_consumers" doc:"consumers that exist at once"`
 	PeerURL          string             `mapstructure:"peer_url" doc:"where the other servers reach this one to pass on calls of its consumers; default the first of advertised_listeners, else the address it listens on"`
 	Forward          bool               `mapstructure:"forward_consumers" doc:"pass calls of a consumer on to the replica that has it"`
 
-	MaxBatchEntries int                `mapstructure:"max_batch_entries" doc:"entries of records:batch (api.v3.produce.batch.maximum.entries)"`
-	MaxRecordBytes  connector.ByteSize `mapstructure:"max_record_bytes" doc:"one record of a produce stream (api.v3.produce.request.size.limit.max.bytes)"`
-	StreamMax       connector.Duration `mapstructure:"stream_max_duration" doc:"longest life of a produce stream (streaming.connection.max.duration.ms)"`
-	StreamGrace     connector.Duration `mapstructure:"stream_grace_period" doc:"how long it stays open after that was said (streaming.connection.max.duration.grace.period.ms)"`
-	NullIsTombstone bool               `mapstructure:"null_is_tombstone" doc:"null data of a format with a schema is Kafka's null (null.request.body.always.publishes.empty.record)"`
+	MaxBatchEntries int                `mapstructure:"max_batch_entries" also:"api.v3.produce.batch.maximum.entries" doc:"entries of records:batch"`
+	MaxRecordBytes  connector.ByteSize `mapstructure:"max_record_bytes" also:"api.v3.produce.request.size.limit.max.bytes" doc:"one record of a produce stream"`
+	StreamMax       connector.Duration `mapstructure:"stream_max_duration" also:"streaming.connection.max.duration.ms" doc:"longest life of a produce stream"`
+	StreamGrace     connector.Duration `mapstructure:"stream_grace_period" also:"streaming.connection.max.duration.grace.period.ms" doc:"how long it stays open after that was said"`
+	NullIsTombstone bool               `mapstructure:"null_is_tombstone" also:"null.request.body.always.publishes.empty.record" doc:"null data of a format with a schema is Kafka's null"`
 
-	Requests RequestLimit `mapstructure:"request_limit" doc:"requests a second (rate.limit.*)"`
-	Records  RecordLimit  `mapstructure:"record_limit" doc:"produced records a second (api.v3.produce.rate.limit.*)"`
+	Requests RequestLimit `mapstructure:"request_limit" also:"rate.limit.*" doc:"requests a second"`
+	Records  RecordLimit  `mapstructure:"record_limit" also:"api.v3.produce.rate.limit.*" doc:"produced records a second"`
 }
 
 // RequestLimit bounds the requests of all clients together and for each
 // cluster. It is off with PerSecond 0.
 type RequestLimit struct {
-	PerSecond   float64            `mapstructure:"per_second" doc:"permits a second; 0 is no limit (rate.limit.permits.per.sec)"`
-	PerCluster  float64            `mapstructure:"per_cluster" doc:"permits a second for each cluster; 0 is no limit (rate.limit.per.cluster.permits.per.sec)"`
-	Wait        connector.Duration `mapstructure:"wait" doc:"how long a request may wait for its permits (rate.limit.timeout.ms)"`
-	DefaultCost int                `mapstructure:"default_cost" doc:"permits of an endpoint that costs does not name (rate.limit.default.cost)"`
-	Costs       map[string]int     `mapstructure:"costs" doc:"permits by endpoint, such as api.v3.clusters.*: 1 (rate.limit.costs)"`
+	PerSecond   float64            `mapstructure:"per_second" also:"rate.limit.permits.per.sec" doc:"permits a second; 0 is no limit"`
+	PerCluster  float64            `mapstructure:"per_cluster" also:"rate.limit.per.cluster.permits.per.sec" doc:"permits a second for each cluster; 0 is no limit"`
+	Wait        connector.Duration `mapstructure:"wait" also:"rate.limit.timeout.ms" doc:"how long a request may wait for its permits"`
+	DefaultCost int                `mapstructure:"default_cost" also:"rate.limit.default.cost" doc:"permits of an endpoint that costs does not name"`
+	Costs       map[string]int     `mapstructure:"costs" also:"rate.limit.costs" doc:"permits by endpoint, such as api.v3.clusters.*: 1"`
 }
 
 // RecordLimit bounds what v3 produces. Zero values are no limit.
 type RecordLimit struct {
-	PerCluster      float64 `mapstructure:"per_cluster" doc:"records a second for each cluster (api.v3.produce.rate.limit.max.requests.per.sec)"`
-	Global          float64 `mapstructure:"global" doc:"records a second (api.v3.produce.rate.limit.max.requests.global.per.sec)"`
-	BytesPerCluster float64 `mapstructure:"bytes_per_cluster" doc:"bytes a second for each cluster (api.v3.produce.rate.limit.max.bytes.per.sec)"`
-	BytesGlobal     float64 `mapstructure:"bytes_global" doc:"bytes a second (api.v3.produce.rate.limit.max.bytes.global.per.sec)"`
+	PerCluster      float64 `mapstructure:"per_cluster" also:"api.v3.produce.rate.limit.max.requests.per.sec" doc:"records a second for each cluster"`
+	Global          float64 `mapstructure:"global" also:"api.v3.produce.rate.limit.max.requests.global.per.sec" doc:"records a second"`
+	BytesPerCluster float64 `mapstructure:"bytes_per_cluster" also:"api.v3.produce.rate.limit.max.bytes.per.sec" doc:"bytes a second for each cluster"`
+	BytesGlobal     float64 `mapstructure:"bytes_global" also:"api.v3.produce.rate.limit.max.bytes.global.per.sec" doc:"bytes a second"`
 }
 
 // DefaultSettings returns the values that hold where nothing is said: those of

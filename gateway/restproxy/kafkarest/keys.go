@@ -1,11 +1,8 @@
 package kafkarest
 
 import (
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/redact"
 )
 
@@ -17,45 +14,6 @@ type wanted string
 
 func (w wanted) Error() string { return "must be " + string(w) }
 
-func milliseconds(into func(*reading) *connector.Duration) setter {
-	return func(r *reading, value string) error {
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n < 0 || n > int64(1<<62)/int64(time.Millisecond) {
-			return wanted("a number of milliseconds")
-		}
-		*into(r) = connector.Duration(time.Duration(n) * time.Millisecond)
-		return nil
-	}
-}
-
-func boolean(into func(*reading) *bool) setter {
-	return func(r *reading, value string) error {
-		switch strings.ToLower(value) {
-		case "true":
-			*into(r) = true
-		case "false":
-			*into(r) = false
-		default:
-			return wanted("true or false")
-		}
-		return nil
-	}
-}
-
-func text(into func(*reading) *string) setter {
-	return func(r *reading, value string) error {
-		*into(r) = value
-		return nil
-	}
-}
-
-func list(into func(*reading) *[]string) setter {
-	return func(r *reading, value string) error {
-		*into(r) = split(value)
-		return nil
-	}
-}
-
 func split(value string) []string {
 	var out []string
 	for item := range strings.SplitSeq(value, ",") {
@@ -66,25 +24,10 @@ func split(value string) []string {
 	return out
 }
 
-// number is an integer; 0 leaves the default where zero is false.
-func number(zero bool, set func(r *reading, n int)) setter {
-	return func(r *reading, value string) error {
-		n, err := strconv.ParseInt(value, 10, 32)
-		if err != nil {
-			return wanted("a number")
-		}
-		if n != 0 || zero {
-			set(r, int(n))
-		}
-		return nil
-	}
-}
-
 // header adds a header to every answer where the value is true.
 func header(name, value string) setter {
 	return func(r *reading, text string) error {
-		var on bool
-		if err := boolean(func(*reading) *bool { return &on })(r, text); err != nil || !on {
+		if on, err := boolean(text); err != nil || !on {
 			return err
 		}
 		r.addHeader(name, value)
@@ -132,42 +75,11 @@ func responseHeaders(r *reading, value string) error {
 	return nil
 }
 
-// keys are the keys of one value each.
+// keys are those that are no value of one setting.
 var keys = map[string]setter{
-	"id":                                text(func(r *reading) *string { return &r.Rest.ID }),
-	"advertised.listeners":              list(func(r *reading) *[]string { return &r.Rest.AdvertisedListeners }),
-	"api.v2.enable":                     boolean(func(r *reading) *bool { return &r.Rest.V2 }),
-	"api.v3.enable":                     boolean(func(r *reading) *bool { return &r.Rest.V3 }),
-	"api.endpoints.allowlist":           list(func(r *reading) *[]string { return &r.Rest.Allow }),
-	"api.endpoints.blocklist":           list(func(r *reading) *[]string { return &r.Rest.Block }),
-	"confluent.resource.name.authority": text(func(r *reading) *string { return &r.Rest.Authority }),
-	"compression.enable":                boolean(func(r *reading) *bool { return &r.HTTP.Compression }),
-	"http2.enabled":                     boolean(func(r *reading) *bool { return &r.HTTP.HTTP2 }),
-	"idle.timeout.ms":                   milliseconds(func(r *reading) *connector.Duration { return &r.HTTP.IdleTimeout }),
-	"shutdown.graceful.ms":              milliseconds(func(r *reading) *connector.Duration { return &r.HTTP.DrainTimeout }),
-	"server.connection.limit":           number(false, func(r *reading, n int) { r.HTTP.MaxConnections = n }),
-
-	"consumer.instance.timeout.ms": milliseconds(func(r *reading) *connector.Duration { return &r.Rest.ConsumerIdle }),
-	"consumer.request.timeout.ms":  milliseconds(func(r *reading) *connector.Duration { return &r.Rest.ConsumerWait }),
-	"consumer.request.max.bytes":   number(true, func(r *reading, n int) { r.Rest.ConsumerMaxBytes = connector.ByteSize(n) }),
-	"fetch.min.bytes":              number(true, func(r *reading, n int) { r.Rest.ConsumerMinBytes = n }),
-
-	"consumer.auto.offset.reset":  text(func(r *reading) *string { return &r.Rest.ConsumerReset }),
-	"consumer.enable.auto.commit": boolean(func(r *reading) *bool { return &r.Rest.ConsumerCommit }),
-
-	"api.v3.produce.batch.maximum.entries":              number(true, func(r *reading, n int) { r.Rest.MaxBatchEntries = n }),
-	"api.v3.produce.request.size.limit.max.bytes":       number(false, func(r *reading, n int) { r.Rest.MaxRecordBytes = connector.ByteSize(n) }),
-	"streaming.connection.max.duration.ms":              milliseconds(func(r *reading) *connector.Duration { return &r.Rest.StreamMax }),
-	"streaming.connection.max.duration.grace.period.ms": milliseconds(func(r *reading) *connector.Duration { return &r.Rest.StreamGrace }),
-	"null.request.body.always.publishes.empty.record":   boolean(func(r *reading) *bool { return &r.Rest.NullIsTombstone }),
-
-	"access.control.allow.origin":   list(func(r *reading) *[]string { return &r.HTTP.CORS.AllowedOrigins }),
-	"access.control.allow.methods":  list(func(r *reading) *[]string { return &r.HTTP.CORS.AllowedMethods }),
-	"access.control.allow.headers":  list(func(r *reading) *[]string { return &r.HTTP.CORS.AllowedHeaders }),
-	"access.control.expose.headers": list(func(r *reading) *[]string { return &r.HTTP.CORS.ExposedHeaders }),
-	"response.http.headers.config":  responseHeaders,
-	"nosniff.prevention.enable":     header("X-Content-Type-Options", "nosniff"),
-	"hsts.header.enable":            header("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
+	"response.http.headers.config": responseHeaders,
+	"nosniff.prevention.enable":    header("X-Content-Type-Options", "nosniff"),
+	"hsts.header.enable":           header("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
 }
 
 // The reasons that several keys share.
@@ -231,7 +143,11 @@ var without = map[string]string{
 
 // key puts one key into the configuration.
 func (r *reading) key(key, value string) {
-	if set, ok := keys[key]; ok {
+	set, known := keys[key]
+	if setting, ok := r.setting(key); ok {
+		set, known = func(_ *reading, value string) error { return put(setting, key, value) }, true
+	}
+	if known {
 		if err := set(r, value); err != nil {
 			r.fault(key, "%v, not %s", err, redact.Quote(value))
 		}
@@ -240,9 +156,6 @@ func (r *reading) key(key, value string) {
 	if reason := whyNot(key); reason != "" {
 		r.ignore(key, reason)
 		return
-	}
-	if strings.HasPrefix(key, "rate.limit.") || strings.HasPrefix(key, "api.v3.produce.rate.limit.") {
-		return // limits reads them together
 	}
 	r.ignore(key, "not a key of kafka-rest")
 }

@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/magiconair/properties"
 
 	"github.com/headrace/headrace/auth/httpclient"
 	"github.com/headrace/headrace/connector"
@@ -37,6 +34,24 @@ type Config struct {
 	Registry *httpclient.Settings
 	// Warning names the keys that have no effect, and why; "" when all have.
 	Warning string
+
+	// Lines are those that the keys of the file begin in.
+	Lines map[string]int
+}
+
+// Line is the line of the file that the key of a fault begins in, 0 when it
+// comes from elsewhere. A fault of a section is in the first of its keys.
+func (c *Config) Line(key string) int {
+	if line := c.Lines[key]; line > 0 {
+		return line
+	}
+	first := 0
+	for k, line := range c.Lines {
+		if strings.HasPrefix(k, key+".") && (first == 0 || line < first) {
+			first = line
+		}
+	}
+	return first
 }
 
 // EnvPrefix is what the environment variables begin with.
@@ -55,27 +70,25 @@ func Present(environ []string) bool {
 // Load reads the file, which may be "", and the environment, which wins, on
 // top of base. The faults carry the names of keys.
 func Load(file string, environ []string, base Config) (Config, []connector.Fault, error) {
-	props := map[string]string{}
+	props, lines := map[string]string{}, map[string]int{}
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return base, nil, fmt.Errorf("read the properties of kafka-rest: %w", redact.File(err))
 		}
-		// Java takes values as they are: ${…} is no expression.
-		loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
-		p, err := loader.LoadBytes(data)
-		if err != nil {
-			return base, nil, fmt.Errorf("read the properties of kafka-rest in %s: %w", file, redact.Error(err))
+		if props, lines, err = readProperties(string(data)); err != nil {
+			return base, nil, fmt.Errorf("read the properties of kafka-rest in %s: %w", file, err)
 		}
-		maps.Copy(props, p.Map())
 	}
 	for _, e := range environ {
 		if kv, ok := fromEnvironment(e); ok {
 			key, value, _ := strings.Cut(kv, "=")
 			props[key] = value
+			delete(lines, key)
 		}
 	}
 	cfg, faults := read(props, base)
+	cfg.Lines = lines
 	return cfg, faults, nil
 }
 
@@ -101,15 +114,15 @@ func read(props map[string]string, base Config) (Config, []connector.Fault) {
 	r.protection()
 	r.kafka()
 	r.registry()
+	r.limits()
 	for _, key := range slices.Sorted(maps.Keys(props)) {
 		if !r.used[key] {
 			r.key(key, strings.TrimSpace(props[key]))
 		}
 	}
-	r.limits()
 	r.notes()
 	for _, f := range r.Rest.Validate() {
-		r.fault(keyOf(f.Path), "%s", f.Message)
+		r.fault(keyOf(restPaths, f.Path), "%s", f.Message)
 	}
 	return r.Config, append(r.faults, underKeys(r.HTTP.Validate())...)
 }
@@ -126,20 +139,9 @@ func underKeys(faults []connector.Fault) []connector.Fault {
 		if name, ok := strings.CutPrefix(f.Path, "tls."); ok {
 			faults[i].Path = "ssl." + name
 		}
+		faults[i].Path = keyOf(httpPaths, faults[i].Path)
 	}
 	return faults
-}
-
-// keyOf is the key that a setting of the REST proxy comes from: its
-// description ends with it.
-func keyOf(path string) string {
-	for i, t := 0, reflect.TypeFor[restproxy.Settings](); i < t.NumField(); i++ {
-		doc := t.Field(i).Tag.Get("doc")
-		if at := strings.LastIndexByte(doc, '('); t.Field(i).Tag.Get("mapstructure") == path && at >= 0 {
-			return strings.TrimSuffix(doc[at+1:], ")")
-		}
-	}
-	return path
 }
 
 // reading is the state of one read.

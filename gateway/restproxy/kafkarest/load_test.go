@@ -193,7 +193,7 @@ schema.registry.basic.auth.user.info=u:p`, "\n") {
 			if len(faults) > 0 || !strings.HasPrefix(cfg.Warning, key+" (") {
 				t.Errorf("%v %q", faults, cfg.Warning)
 			}
-			cfg.Warning, cfg.Cluster = "", nil
+			cfg.Warning, cfg.Cluster, cfg.Lines = "", nil, nil
 			if diff := cmp.Diff(base(), cfg); diff != "" {
 				t.Errorf("it has an effect: %s", diff)
 			}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +72,9 @@ func (r *reading) protection() {
 var clients = []string{"client.", "producer.", "consumer.", "admin."}
 
 // ownKey reports whether a key with a client's prefix is one of kafka-rest.
-func ownKey(key string) bool { return keys[key] != nil || without[key] != "" }
+func ownKey(key string) bool {
+	return restPaths[key] != "" || httpPaths[key] != "" || keys[key] != nil || without[key] != ""
+}
 
 // kafka reads the connection, and what the producer is told.
 func (r *reading) kafka() {
@@ -119,30 +122,25 @@ func brokers(list string) (plain, protocol string) {
 	return strings.Join(hosts, ","), protocol
 }
 
-var producerKeys = map[string]setter{
-	"acks":                   text(func(r *reading) *string { return &r.Producer.Acks }),
-	"compression.type":       text(func(r *reading) *string { return &r.Producer.CompressionType }),
-	"max.request.size":       number(false, func(r *reading, n int) { r.Producer.MaxMessageBytes = n }),
-	"delivery.timeout.ms":    number(false, func(r *reading, n int) { r.Producer.DeliveryTimeoutMS = n }),
-	"compression.gzip.level": number(true, func(r *reading, n int) { r.Producer.CompressionLevel = &n }),
-	"compression.zstd.level": number(true, func(r *reading, n int) { r.Producer.CompressionLevel = &n }),
-	"compression.lz4.level":  number(true, func(r *reading, n int) { r.Producer.CompressionLevel = &n }),
-	"enable.idempotence": func(r *reading, v string) error {
-		var on bool
-		if err := boolean(func(*reading) *bool { return &on })(r, v); err != nil {
-			return err
-		}
-		r.Producer.Idempotence = &on
-		return nil
-	},
+// producerPaths are the settings of the producer by the keys of Kafka's
+// clients.
+var producerPaths = map[string]string{
+	"acks":                   "acks",
+	"compression.type":       "compression_type",
+	"max.request.size":       "max_message_bytes",
+	"delivery.timeout.ms":    "delivery_timeout_ms",
+	"compression.gzip.level": "compression_level",
+	"compression.zstd.level": "compression_level",
+	"compression.lz4.level":  "compression_level",
+	"enable.idempotence":     "idempotence",
 }
 
 // producer reads producer.*; client.* holds for it too, and the former wins.
 func (r *reading) producer() {
 	for _, prefix := range []string{"client.", "producer."} {
-		for key, set := range producerKeys {
+		for key, path := range producerPaths {
 			if v, given := r.props[prefix+key]; given {
-				if err := set(r, strings.TrimSpace(v)); err != nil {
+				if err := put(at(reflect.ValueOf(&r.Producer).Elem(), path), key, strings.TrimSpace(v)); err != nil {
 					r.fault(prefix+key, "%v, not %s", err, redact.Quote(v))
 				}
 			}
@@ -173,7 +171,7 @@ func (r *reading) others() {
 				continue
 			}
 			switch {
-			case prefix == "client." && connectionKey(name), (prefix == "client." || prefix == "producer.") && producerKeys[name] != nil:
+			case prefix == "client." && connectionKey(name), (prefix == "client." || prefix == "producer.") && producerPaths[name] != "":
 			case connectionKey(name) && r.props["client."+name] == value:
 			case connectionKey(name):
 				r.fault(key, "all clients share one connection: set client.%s, and remove this key", name)
@@ -184,50 +182,66 @@ func (r *reading) others() {
 	}
 }
 
-// limits reads the keys of rate limits, which belong together.
+// limitsWhenOn are the values of the original's limits where they are switched
+// on and nothing else is said.
+var limitsWhenOn = map[string]float64{
+	"request_limit.per_second": 50, "request_limit.per_cluster": 50, "request_limit.default_cost": 1,
+	"record_limit.per_cluster": 10_000, "record_limit.global": 10_000,
+	"record_limit.bytes_per_cluster": 10_000_000, "record_limit.bytes_global": 10_000_000,
+}
+
+// limits reads the keys of rate limits, which count only where the limit is
+// switched on.
 func (r *reading) limits() {
-	on := func(key string) bool {
-		v, _ := r.take(key)
-		return strings.EqualFold(v, "true")
-	}
-	float := func(key string, def float64) float64 {
-		v, given := r.take(key)
-		if !given || v == "" {
-			return def
-		}
-		n, err := strconv.ParseFloat(v, 64)
-		if err != nil || !(n >= 0 && n <= 1e15) {
-			r.fault(key, "must be a number, not %s", redact.Quote(v))
-			return def
-		}
-		return n
-	}
-	if on("rate.limit.enable") {
-		l := &r.Rest.Requests
-		l.PerSecond = float("rate.limit.permits.per.sec", 50)
-		l.PerCluster = float("rate.limit.per.cluster.permits.per.sec", 50)
-		l.DefaultCost = int(float("rate.limit.default.cost", 1))
-		l.Wait = connector.Duration(min(float("rate.limit.timeout.ms", 0), 1e9) * float64(time.Millisecond))
-		costs, _ := r.take("rate.limit.costs")
-		for _, entry := range split(costs) {
-			name, cost, ok := strings.Cut(entry, "=")
-			n, err := strconv.Atoi(strings.TrimSpace(cost))
-			if !ok || err != nil || n < 0 {
-				r.fault("rate.limit.costs", "must be a list such as api.v3.clusters.*=1,api.v3.brokers.list=2")
-				break
+	for switched, section := range map[string]string{"rate.limit.enable": "request_limit.", "api.v3.produce.rate.limit.enabled": "record_limit."} {
+		on, _ := r.take(switched)
+		for key, path := range restPaths {
+			if !strings.HasPrefix(path, section) {
+				continue
 			}
-			if l.Costs == nil {
-				l.Costs = map[string]int{}
+			if value, _ := r.take(key); strings.EqualFold(on, "true") {
+				setting, _ := r.setting(key)
+				r.limit(setting, key, value, limitsWhenOn[path])
 			}
-			l.Costs[strings.TrimSpace(name)] = n
 		}
 	}
-	const records = "api.v3.produce.rate.limit."
-	if on(records + "enabled") {
-		l := &r.Rest.Records
-		l.PerCluster = float(records+"max.requests.per.sec", 10_000)
-		l.Global = float(records+"max.requests.global.per.sec", 10_000)
-		l.BytesPerCluster = float(records+"max.bytes.per.sec", 10_000_000)
-		l.BytesGlobal = float(records+"max.bytes.global.per.sec", 10_000_000)
+}
+
+func (r *reading) limit(setting reflect.Value, key, value string, otherwise float64) {
+	if costs, ok := setting.Addr().Interface().(*map[string]int); ok {
+		r.costs(costs, key, value)
+		return
+	}
+	n := otherwise
+	if value != "" {
+		var err error
+		if n, err = strconv.ParseFloat(value, 64); err != nil || !(n >= 0 && n <= 1e15) {
+			r.fault(key, "must be a number, not %s", redact.Quote(value))
+			n = otherwise
+		}
+	}
+	switch to := setting.Addr().Interface().(type) {
+	case *float64:
+		*to = n
+	case *int:
+		*to = int(min(n, 1e9))
+	case *connector.Duration:
+		*to = connector.Duration(min(n, 1e9) * float64(time.Millisecond))
+	}
+}
+
+func (r *reading) costs(into *map[string]int, key, value string) {
+	costs := map[string]int{}
+	for _, entry := range split(value) {
+		name, cost, ok := strings.Cut(entry, "=")
+		n, err := strconv.Atoi(strings.TrimSpace(cost))
+		if !ok || err != nil || n < 0 {
+			r.fault(key, "must be a list such as api.v3.clusters.*=1,api.v3.brokers.list=2")
+			return
+		}
+		costs[strings.TrimSpace(name)] = n
+	}
+	if len(costs) > 0 {
+		*into = costs
 	}
 }
