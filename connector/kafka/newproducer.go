@@ -97,6 +97,7 @@ func (p *ProducerSettings) config(cfg producer.Config) producer.Config {
 	cfg.TransactionalID = p.TransactionalID
 	cfg.DeliveryTimeout = p.deliveryTimeout()
 	cfg.MaxMessageBytes = positive(p.MaxMessageBytes, DefaultMaxMessageBytes)
+	cfg.StickyBytes = positive(p.StickyBytes, DefaultStickyBytes)
 	switch strings.ToLower(p.Partitioner) {
 	case "sticky":
 		cfg.Partitioner = producer.Sticky

@@ -21,12 +21,14 @@ type ProducerSettings struct {
 	MaxMessageBytes   int    `mapstructure:"max_message_bytes" doc:"largest record; default 1048576"`
 	DeliveryTimeoutMS int    `mapstructure:"delivery_timeout_ms" doc:"longest time a record is retried; default 120000"`
 	Partitioner       string `mapstructure:"partitioner" enum:"default,murmur2,sticky,round_robin,consistent,consistent_random,explicit" doc:"how records without a partition are placed; default by the key as Java's clients do, without key sticky"`
+	StickyBytes       int    `mapstructure:"partitioner_sticky_bytes" doc:"records without a key change partition after so many bytes, or after 10 ms when fewer come; default 16384"`
 }
 
 // Defaults of the delivery keys.
 const (
 	DefaultMaxMessageBytes   = 1 << 20
 	DefaultDeliveryTimeoutMS = 120_000
+	DefaultStickyBytes       = 16 << 10
 )
 
 // DefaultProducerSettings are the values set before decoding: acks=all,
@@ -38,6 +40,7 @@ func DefaultProducerSettings() ProducerSettings {
 		MaxMessageBytes:   DefaultMaxMessageBytes,
 		DeliveryTimeoutMS: DefaultDeliveryTimeoutMS,
 		Partitioner:       "default",
+		StickyBytes:       DefaultStickyBytes,
 	}
 }
 
@@ -87,6 +90,9 @@ func (p *ProducerSettings) Validate() []connector.Fault {
 	}
 	if !oneOf(strings.ToLower(p.Partitioner), "", "default", "murmur2", "sticky", "round_robin", "consistent", "consistent_random", "explicit") {
 		f.add("partitioner", "must be default, murmur2, sticky, round_robin, consistent, consistent_random or explicit")
+	}
+	if p.StickyBytes < 0 || p.StickyBytes > 1<<30 {
+		f.add("partitioner_sticky_bytes", "must be between 1 and 1073741824")
 	}
 	return f
 }

@@ -31,6 +31,7 @@ type Config struct {
 	MetadataTimeout      time.Duration // how long an unknown topic is asked for; default 4 s
 	BufferBytes          int64         // memory of unfinished records, bookkeeping included; default 32 MiB
 	Partitioner          Partitioner   // default Murmur2
+	StickyBytes          int           // records without a key change partition after so many; default 16 KiB
 	MaxMessageBytes      int           // largest batch before compression; default 1 MiB
 	MaxRequestsPerBroker int           // in flight on one connection; default 5
 	Registerer           prometheus.Registerer
@@ -78,6 +79,7 @@ func (c *Config) complete() error {
 	orInt(&c.MaxRequestsPerBroker, 5)
 	orInt(&c.MaxMessageBytes, 1<<20)
 	orInt(&c.BatchBytes, 1<<20)
+	orInt(&c.StickyBytes, 16<<10)
 	orInt(&c.BatchRecords, mostRecords)
 	orDuration(&c.TransactionTimeout, time.Minute)
 	orDuration(&c.DeliveryTimeout, 2*time.Minute)

@@ -75,14 +75,9 @@ func (t *topic) unpark(parts []*partition) (failed []refusedRecord) {
 			continue
 		}
 		if d == ChooseSticky {
-			if d = t.sticky.Load(); d < 0 || d >= n {
-				t.rotate(d, parts)
-				d = t.sticky.Load()
-			}
+			d, _ = t.sticky.take(t, parts, t.p.clock(), []int32{0}, func(int32) int { return k.size })
 		}
-		if parts[d].appendParked(k) {
-			t.rotate(d, parts)
-		}
+		parts[d].appendParked(k)
 	}
 	return failed
 }

@@ -19,11 +19,13 @@ type partition struct {
 	writable atomic.Bool // has a leader and is not waiting after an error
 
 	mu       sync.Mutex
-	leader   *conn
-	moveTo   *conn    // leader to change to once drained
-	epoch    int32    // leader epoch
-	queued   *conn    // the sender in whose ready list it stands
-	taken    *request // the last request that it gave a batch to
+	leader   *conn                // set by setLeader
+	led      atomic.Pointer[conn] // the same, without mu
+	waiting  int64                // cost of what is not reported yet
+	moveTo   *conn                // leader to change to once drained
+	epoch    int32                // leader epoch
+	queued   *conn                // the sender in whose ready list it stands
+	taken    *request             // the last request that it gave a batch to
 	pending  []*batch
 	next     int
 	inflight int
@@ -76,9 +78,8 @@ func newPartition(t *topic, id int32) *partition {
 	return &partition{t: t, id: id, epoch: -1, limit: t.p.cfg.BatchBytes, seq: sequence{acked: -1}}
 }
 
-// append adds the records of order. With stop it returns at the first full
-// batch; full says that a batch was filled.
-func (p *partition) append(pl *placement, order []int32, stop bool) (n int, full bool) {
+// append adds the records of order.
+func (p *partition) append(pl *placement, order []int32) {
 	p.mu.Lock()
 	if p.dead != nil {
 		err := p.dead
@@ -86,44 +87,30 @@ func (p *partition) append(pl *placement, order []int32, stop bool) (n int, full
 		for _, i := range order {
 			pl.reject(i, err)
 		}
-		return len(order), false
+		return
 	}
 	for _, i := range order {
 		m := pl.batch[i]
-		filled := p.put(pl.w, i, m, pl.millis(m), pl.size(i), pl.now, stop)
-		if filled {
-			full = true
-			if stop {
-				break
-			}
-		}
-		n++
+		p.put(pl.w, i, m, pl.millis(m), pl.size(i), pl.now)
 	}
 	p.ready()
 	p.mu.Unlock()
-	return n, full
 }
 
-func (p *partition) appendParked(k parked) (full bool) {
+func (p *partition) appendParked(k parked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	full = p.put(k.w, k.index, k.m, k.ms, k.size, k.at, false)
+	p.put(k.w, k.index, k.m, k.ms, k.size, k.at)
 	p.ready()
-	return full
 }
 
-// put adds one record, closing the open batch when the record does not fit. It
-// reports whether it closed one; with stop the record was not added then.
-func (p *partition) put(w *write, index int32, m *connector.Message, ms int64, size int, now int64, stop bool) (filled bool) {
+// put adds one record, closing the open batch when the record does not fit.
+func (p *partition) put(w *write, index int32, m *connector.Message, ms int64, size int, now int64) {
 	cfg := &p.t.p.cfg
 	var b *batch
 	if k := len(p.pending); k > 0 && !p.pending[k-1].full {
 		if b = p.pending[k-1]; !b.fits(size, p.limit, cfg.BatchRecords) {
 			b.full = true
-			filled = true
-			if stop {
-				return true
-			}
 			b = nil
 		}
 	}
@@ -133,7 +120,7 @@ func (p *partition) put(w *write, index int32, m *connector.Message, ms int64, s
 		p.pending = append(p.pending, b)
 	}
 	b.add(&p.t.p.pools, w, index, m, ms, size)
-	return filled
+	p.owes(int64(size) + recordOverhead)
 }
 
 // ready puts the partition into its leader's list when a batch could be sent.
@@ -262,7 +249,8 @@ func (p *partition) lead(c *conn, epoch int32, anew bool) {
 		p.moveTo, p.draining = c, true
 		return
 	default:
-		p.leader, p.moveTo = c, nil
+		p.setLeader(c)
+		p.moveTo = nil
 		p.retryAt = 0
 	}
 	p.ready()

@@ -12,13 +12,13 @@ type Partitioner func(key []byte, n int32) int32
 
 // What a Partitioner may answer instead of a partition.
 const (
-	ChooseSticky int32 = -1 // stay with one partition until its batch is full (KIP-480)
+	ChooseSticky int32 = -1 // one partition after the other, some KiB at a time (KIP-794)
 	ChooseNext   int32 = -2 // the next partition of the topic in turn
 	Refuse       int32 = -3 // the record needs an explicit partition and has none
 )
 
 // Murmur2 places keys as every Java client does and keeps records without a
-// key together in full batches.
+// key together in batches.
 func Murmur2(key []byte, n int32) int32 {
 	if key == nil {
 		return ChooseSticky
@@ -26,7 +26,7 @@ func Murmur2(key []byte, n int32) int32 {
 	return int32(murmur2(key)&0x7fffffff) % n
 }
 
-// Sticky ignores keys and fills one batch after the other.
+// Sticky ignores keys.
 func Sticky([]byte, int32) int32 { return ChooseSticky }
 
 // RoundRobin ignores keys and takes the partitions in turn.

@@ -97,27 +97,15 @@ func (pl *placement) group(t *topic, parts []*partition) {
 	}
 }
 
-// fill appends records to one partition, or to one sticky partition after the
-// other: each is left when its batch is full.
+// fill appends records to one partition, or to those whose turn it is.
 func (pl *placement) fill(t *topic, parts []*partition, d int32, order []int32) {
 	if d >= 0 {
-		parts[d].append(pl, order, false)
+		parts[d].append(pl, order)
 		return
 	}
-	for turn := 0; len(order) > 0; turn++ {
-		at := t.sticky.Load()
-		if int(at) >= len(parts) || at < 0 {
-			t.rotate(at, parts)
-			continue
-		}
-		// After two full ones, stay: a topic with one partition has no other.
-		n, full := parts[at].append(pl, order, turn < 2 && len(parts) > 1)
-		if full {
-			t.rotate(at, parts)
-		}
-		if n > 0 {
-			turn = 0
-		}
+	for len(order) > 0 {
+		at, n := t.sticky.take(t, parts, pl.now, order, pl.size)
+		parts[at].append(pl, order[:n])
 		order = order[n:]
 	}
 }

@@ -42,6 +42,8 @@ type Producer struct {
 
 	connsMu sync.Mutex
 	conns   map[int32]*conn
+	senders atomic.Int32 // len(conns)
+	waiting atomic.Int64 // cost of the records that have a leader and are not reported
 
 	control  *control
 	identity identity

@@ -45,7 +45,7 @@ func (p *partition) give(b *batch, err error, out []*batch) []*batch {
 		b.failure = err
 		b.done = !b.inflight
 	}
-	return b.ended(out)
+	return p.ended(b, out)
 }
 
 // drop fails what is not in flight; kill also marks the partition as closed and

@@ -25,6 +25,8 @@ type conn struct {
 
 	frame *frame // of the sender's goroutine
 
+	waiting atomic.Int64 // cost of the records for it that are not reported
+
 	mu       sync.Mutex
 	addr     string
 	ready    []*partition
@@ -255,6 +257,7 @@ func (p *Producer) conn(id int32, addr string) *conn {
 		}
 		c = newConn(p, id, addr)
 		p.conns[id] = c
+		p.senders.Store(int32(len(p.conns)))
 		p.work.Go(c.run)
 		return c
 	}

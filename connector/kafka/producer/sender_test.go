@@ -15,9 +15,9 @@ func TestOneBatchAPartition(t *testing.T) {
 	part, c := newPartition(tp, 0), newConn(p, 1, "")
 	part.leader, part.queued = c, c
 	for i := range 2 {
-		part.put(&write{p: p}, int32(i), message("x"), 0, 20, 0, false)
+		part.put(&write{p: p}, int32(i), message("x"), 0, 20, 0)
 	}
-	part.put(&write{p: p}, 2, &connector.Message{}, 0, 20, 0, false)
+	part.put(&write{p: p}, 2, &connector.Message{}, 0, 20, 0)
 	c.push(part)
 	c.push(part)
 	for i := range 2 {

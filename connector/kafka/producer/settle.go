@@ -53,11 +53,11 @@ func (p *partition) complete(b *batch, a answer, now int64, out []*batch) []*bat
 		}
 	case act == delivered:
 		p.deliver(b, a.offset, a.logTime)
-		out = b.ended(out)
+		out = p.ended(b, out)
 	case p.dead != nil:
 		b.done = true
 		b.failure = p.dead
-		out = b.ended(out)
+		out = p.ended(b, out)
 	case act == outOfSequence:
 		b.lost = true
 	case act == staleIdentity:
@@ -67,7 +67,7 @@ func (p *partition) complete(b *batch, a answer, now int64, out []*batch) []*bat
 	case act == fatal:
 		b.done = true
 		b.failure = fmt.Errorf("write to %s: %w", p.t.name, kafkaerr.Classify(a.err))
-		out = b.ended(out)
+		out = p.ended(b, out)
 	default:
 		if act == moved {
 			p.writable.Store(false)
@@ -83,9 +83,10 @@ func (p *partition) complete(b *batch, a answer, now int64, out []*batch) []*bat
 }
 
 // ended adds b to what is to be reported, unless it was reported before.
-func (b *batch) ended(out []*batch) []*batch {
+func (p *partition) ended(b *batch, out []*batch) []*batch {
 	if !b.reported {
 		b.reported = true
+		p.owes(-b.cost)
 		return append(out, b)
 	}
 	return out
@@ -164,7 +165,8 @@ func (p *partition) settle(now int64, out []*batch) []*batch {
 	}
 	out = p.resequence(out)
 	if p.moveTo != nil {
-		p.leader, p.moveTo = p.moveTo, nil
+		p.setLeader(p.moveTo)
+		p.moveTo = nil
 		p.writable.Store(true)
 		p.retryAt = 0
 	} else if failed {
@@ -180,7 +182,7 @@ func (p *partition) resequence(out []*batch) []*batch {
 	for len(p.pending) > 0 && p.pending[0].lost && p.stored(p.pending[0]) {
 		b := p.pending[0]
 		p.deliver(b, -1, 0)
-		out = b.ended(out)
+		out = p.ended(b, out)
 		p.pending = p.pending[1:]
 	}
 	if len(p.pending) == 0 {

@@ -15,7 +15,7 @@ func (p *partition) split(b *batch, kept, out []*batch) (_, _ []*batch) {
 	if b.n == 1 || b.ambiguous || len(b.bad) >= b.n {
 		b.failure = fmt.Errorf("write to %s: %w", p.t.name, refusalOf(err))
 		b.done = true
-		return kept, b.ended(out)
+		return kept, p.ended(b, out)
 	}
 	if errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) {
 		p.limit = max(min(p.limit, b.bytes/2), 1024)
@@ -48,7 +48,7 @@ func (p *partition) split(b *batch, kept, out []*batch) (_, _ []*batch) {
 	if bad.n > 0 {
 		bad.failure = fmt.Errorf("write to %s: %w", p.t.name, refusalOf(err))
 		bad.done = true
-		out = bad.ended(out)
+		out = p.ended(bad, out)
 	}
 	if good.n > 0 {
 		kept = append(kept, good)

@@ -3,7 +3,6 @@ package producer
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +18,7 @@ type topic struct {
 	name string
 
 	list   atomic.Pointer[[]*partition] // nil while the topic is not known
-	sticky atomic.Int32                 // partition of records without a key
+	sticky sticky                       // of records without a key
 	turn   atomic.Uint32                // for ChooseNext
 
 	mu      sync.Mutex // also held while list changes; taken before a partition's
@@ -33,9 +32,7 @@ type topic struct {
 }
 
 func newTopic(p *Producer, name string) *topic {
-	t := &topic{p: p, name: name, missed: p.missing.lately(name, p.clock())}
-	t.sticky.Store(-1)
-	return t
+	return &topic{p: p, name: name, missed: p.missing.lately(name, p.clock())}
 }
 
 func (t *topic) parts() []*partition {
@@ -61,19 +58,6 @@ func (t *topic) choose(m *connector.Message, n int32) (int32, error) {
 	default:
 		return 0, connector.Errorf(connector.Invalid, "write to %s: the partitioner answered %d of %d partitions", t.name, d, n)
 	}
-}
-
-// rotate moves the sticky choice away from at, to a random partition that can
-// be written now, if there is one.
-func (t *topic) rotate(at int32, parts []*partition) {
-	next := rand.Int32N(int32(len(parts)))
-	for range len(parts) {
-		if next != at && parts[next].writable.Load() {
-			break
-		}
-		next = (next + 1) % int32(len(parts))
-	}
-	t.sticky.CompareAndSwap(at, next)
 }
 
 // update takes what the cluster says about the topic. again says that it must
