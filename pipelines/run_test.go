@@ -148,6 +148,7 @@ func TestDeadLetters(t *testing.T) {
 		{"by default", "{}", nowhere, 2000, connector.Counts{Read: 4, Acknowledged: 1, DeadLettered: 2, Failed: 1}, 0, ".headrace/dead_letters/p.to_kafka.ndjson", "invalid too_large"},
 		{"a file", "{path: sub/letters.ndjson}", "", 2000, connector.Counts{Read: 3, Acknowledged: 1, DeadLettered: 2}, 0, "sub/letters.ndjson", "invalid too_large"},
 		{"none", "{none: true}", "", 2000, connector.Counts{Read: 3, Acknowledged: 1, Failed: 2}, 0, "", ""},
+		{"none in a word", "none", "", 2000, connector.Counts{Read: 3, Acknowledged: 1, Failed: 2}, 0, "", ""},
 		{"a topic", "{topic: letters}", nowhere, 2000, connector.Counts{Read: 4, Acknowledged: 1, DeadLettered: 3}, 3, "", ""},
 		{"a topic, and a file for what is too large for it", "{topic: letters}", "", 2 << 20, connector.Counts{Read: 3, Acknowledged: 1, DeadLettered: 2}, 1, ".headrace/dead_letters/p.to_kafka.ndjson", "too_large"},
 	} {

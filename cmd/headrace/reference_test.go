@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,44 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	want, err := os.ReadFile(file)
 	if err != nil || string(want) != got {
 		t.Errorf("%s is not what the code says (%v); run: go test ./cmd/headrace -run Reference -update", file, err)
+	}
+}
+
+// notSecret are keys that are called like one and hold none.
+var notSecret = regexp.MustCompile(`^(key|message_key|message_content|key_format|key_schema|keystore|headers|(allowed|exposed)_headers|aws_access_key_id|oauth_key_id|oauth_token_url|oauth_subject_token_type)$|file$|keytab$`)
+
+// TestSecretKeysAreSecrets holds that every key whose name says so is one: what
+// feeds it is masked.
+func TestSecretKeysAreSecrets(t *testing.T) {
+	named := regexp.MustCompile(`pass|secret|token|jaas|key|credential|content$|authorization|params|headers`)
+	found := 0
+	var walk func(path string, node any)
+	walk = func(path string, node any) {
+		switch n := node.(type) {
+		case []any:
+			for _, item := range n {
+				walk(path, item)
+			}
+		case map[string]any:
+			properties, _ := n["properties"].(map[string]any)
+			for name, property := range properties {
+				s, _ := property.(map[string]any)
+				values, _ := s["additionalProperties"].(map[string]any)
+				secret := s["writeOnly"] == true || values["writeOnly"] == true
+				if secret {
+					found++
+				} else if named.MatchString(name) && !notSecret.MatchString(name) {
+					t.Errorf("%s.%s is no connector.Secret", path, name)
+				}
+			}
+			for name, child := range n {
+				walk(path+"."+name, child)
+			}
+		}
+	}
+	walk("", any(schemas(t)))
+	if found < 10 {
+		t.Errorf("only %d secrets found", found)
 	}
 }
 

@@ -11,10 +11,11 @@ var (
 	// personal are keys that say who somebody is: some services want a token
 	// there, and a name that is equal to its password gives that away.
 	personal = regexp.MustCompile(`(?:^|[._])(?:user|username|client_id|principal|access_key_id|key_id)$`)
-	// header are the values of headers: who knows what they let in.
-	header = regexp.MustCompile(`^headers\.`)
+	// header are the values of headers: who knows what they let in. So with
+	// variables of a command that are called so.
+	header = regexp.MustCompile(`^headers\.|^environment\..*(?i:pass|secret|token|key|cred|auth|dsn)`)
 	// mixed are keys whose values may hold a secret between other words.
-	mixed = regexp.MustCompile(`^command(?:\[|$)`)
+	mixed = regexp.MustCompile(`^command(?:\[|$)|^environment\.`)
 )
 
 // learn tells the masker of the text of a key that is no Secret: it stays

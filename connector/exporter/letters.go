@@ -3,6 +3,7 @@ package exporter
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/headrace/headrace/connector"
@@ -14,6 +15,15 @@ type DeadLetter struct {
 	Topic string `mapstructure:"topic" doc:"a Kafka topic on the exporter's cluster"`
 	Path  string `mapstructure:"path" doc:"a file, appended to as JSON lines"`
 	None  bool   `mapstructure:"none" doc:"no dead letters: such a record fails the run"`
+}
+
+// UnmarshalText reads the short form, the word none.
+func (d *DeadLetter) UnmarshalText(text []byte) error {
+	if !strings.EqualFold(string(text), "none") {
+		return errors.New("not a place for dead letters; write none, or a map with topic or path")
+	}
+	d.None = true
+	return nil
 }
 
 // Validate reports keys that do not go together.
