@@ -13,9 +13,9 @@ var (
 	personal = regexp.MustCompile(`(?:^|[._])(?:user|username|client_id|principal|access_key_id|key_id)$`)
 	// header are the values of headers: who knows what they let in. So with
 	// variables of a command that are called so.
-	header = regexp.MustCompile(`^headers\.|^environment\..*(?i:pass|secret|token|key|cred|auth|dsn)`)
+	header = regexp.MustCompile(`^headers\.|^env\..*(?i:pass|secret|token|key|cred|auth|dsn)`)
 	// mixed are keys whose values may hold a secret between other words.
-	mixed = regexp.MustCompile(`^command(?:\[|$)|^environment\.`)
+	mixed = regexp.MustCompile(`^command(?:\[|$)|^env\.`)
 )
 
 // learn tells the masker of the text of a key that is no Secret: it stays

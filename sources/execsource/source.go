@@ -6,6 +6,7 @@ package execsource
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/internal/redact"
 )
 
 // Config are the keys of an exec block.
@@ -88,18 +90,22 @@ func run(ctx context.Context, cfg Config, env block.Env, out connector.Output) e
 	}
 	ownGroup(cmd)
 	cmd.WaitDelay = stopWait
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
 	stderr := &lineLog{env: env}
 	cmd.Stderr = stderr
-	if err := cmd.Start(); err != nil {
+	stdout, err := start(cmd)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return connector.Errorf(connector.NotFound, "start %s: %w", cfg.Command[0], err)
 	}
+	defer stdout.Close()
+	ended := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		stdout.commandEnded()
+		ended <- err
+	}()
 	name := "the output of " + cfg.Command[0]
 	readErr := cfg.Publish(ctx, records.Stream{Name: name, Src: stdout}, out)
 	if readErr != nil {
@@ -108,8 +114,17 @@ func run(ctx context.Context, cfg Config, env block.Env, out connector.Output) e
 		stopGroup(cmd)
 		_, _ = io.Copy(io.Discard, stdout)
 	}
-	err = cmd.Wait()
+	err = <-ended
 	stderr.flush()
+	if stdout.leftOpen() {
+		env.Log.Warn("the command has ended, and a process that it started keeps its standard output open and prints nothing; it is not waited for",
+			"pipeline", env.Pipeline, "block", env.Block, "waited", stopWait)
+	}
+	if errors.Is(err, exec.ErrWaitDelay) { // the command itself succeeded
+		env.Log.Warn("the command has ended, and a process that it started keeps its standard error open; it is not waited for",
+			"pipeline", env.Pipeline, "block", env.Block, "waited", stopWait)
+		err = nil
+	}
 	if readErr != nil {
 		return readErr
 	}
@@ -163,7 +178,7 @@ func (l *lineLog) Write(p []byte) (int, error) {
 }
 
 func (l *lineLog) line() {
-	text := strings.TrimRight(string(l.part), "\r\n")
+	text := redact.Foreign(string(l.part))
 	l.part = l.part[:0]
 	l.count++
 	if l.count <= maxErrLines {

@@ -51,6 +51,9 @@ func command(what string, args []string) int {
 		dir, _ := os.Getwd()
 		fmt.Printf("%q\n%q\n%q\n", os.Getenv("GREETING"), dir, args)
 		return 0
+	case "tells":
+		fmt.Fprintln(os.Stderr, "cannot log in with Q7xk2P9vLm4TzR8w")
+		return 1
 	case "chatter":
 		for i := range 5000 {
 			fmt.Fprintf(os.Stderr, "%d %s\n", i, strings.Repeat("e", 3000))
@@ -59,6 +62,19 @@ func command(what string, args []string) int {
 	case "hang":
 		fmt.Print("1\n")
 		time.Sleep(time.Hour)
+		return 0
+	case "leaves stdout", "leaves stderr": // a process in the background that keeps one of them open
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), act+"=hang")
+		if what == "leaves stderr" {
+			child.Stderr = os.Stderr
+		} else {
+			child.Stdout = os.Stdout // where it prints 1
+		}
+		if err := child.Start(); err != nil {
+			return 1
+		}
+		fmt.Println(child.Process.Pid)
 		return 0
 	case "parent":
 		child := exec.Command(os.Args[0])
@@ -187,6 +203,44 @@ func TestAStopEndsTheCommandAndItsChildren(t *testing.T) {
 				t.Errorf("%q after %v", values, d)
 			}
 		})
+	}
+}
+
+// TestAProcessThatIsLeftBehindIsNotWaitedFor has a command that ends with
+// success and leaves a process in the background, which keeps an output open for
+// an hour: everything that was printed is delivered, the run succeeds, and says
+// so.
+func TestAProcessThatIsLeftBehindIsNotWaitedFor(t *testing.T) {
+	for what, want := range map[string]int{"leaves stdout": 2, "leaves stderr": 1} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			var values []string
+			start := time.Now()
+			err := intake.Run(t.Context(), intake.Config{Source: execsource.New(config(what), env(&log)), Out: collect(&values, nil)})
+			if d := time.Since(start); err != nil || d > 30*time.Second || len(values) != want {
+				t.Errorf("%v after %v, %q", err, d, values)
+			}
+			for _, v := range values {
+				if pid, err := strconv.Atoi(v); err == nil && pid > 1 {
+					if p, err := os.FindProcess(pid); err == nil {
+						_ = p.Kill()
+					}
+				}
+			}
+			if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "keeps its standard "+map[string]string{"leaves stdout": "output", "leaves stderr": "error"}[what]+" open") {
+				t.Errorf("log: %s", log.String())
+			}
+		})
+	}
+}
+
+// TestSecretsInStandardErrorAreNotLogged has a command that prints one.
+func TestSecretsInStandardErrorAreNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	err := intake.Run(t.Context(), intake.Config{Source: execsource.New(config("tells"), env(&log)), Out: collect(new([]string), nil)})
+	if err == nil || !strings.Contains(err.Error(), "cannot log in with") || strings.Contains(err.Error()+log.String(), "Q7xk2P9v") {
+		t.Errorf("%v, log: %s", err, log.String())
 	}
 }
 
