@@ -41,6 +41,7 @@ var within = []struct {
 	{"gateway/openapi", []string{"gateway/route"}},
 	{"gateway", []string{"connector", "auth/tlsstore", "gateway/route", "gateway/openapi"}},
 	{"gateway/...", []string{"connector/...", "auth/...", "gateway/..."}},
+	{"internal/app/...", []string{"connector/...", "auth/...", "pipelines/...", "gateway/...", "internal/..."}},
 	{"internal/...", []string{"internal/..."}},
 }
 
@@ -48,6 +49,7 @@ var within = []struct {
 var only = map[string][]string{
 	module + "/connector/exporter":       {"pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
 	module + "/connector/state":          {"connector/connectortest/...", "pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
+	module + "/internal/app":             {"cmd/...", "test/..."},
 	"github.com/IBM/sarama":              {"connector/kafka/...", "test/..."},
 	"github.com/twmb/franz-go/pkg/kgo":   {"internal/embedded/...", "test/..."},
 	"github.com/twmb/franz-go/pkg/kadm":  {"internal/embedded/...", "test/..."},

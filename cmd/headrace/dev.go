@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/examples"
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/internal/embedded"
 	"github.com/headrace/headrace/pipelines"
 )
@@ -25,7 +26,7 @@ const (
 	devOrders  = "orders"
 )
 
-func (a *app) devCommand() *cobra.Command {
+func (a *cli) devCommand() *cobra.Command {
 	var listen, folder string
 	var security devSecurity
 	cmd := &cobra.Command{
@@ -46,7 +47,7 @@ func (a *app) devCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) dev(cmd *cobra.Command, listen, folder string, security devSecurity, log *slog.Logger) (err error) {
+func (a *cli) dev(cmd *cobra.Command, listen, folder string, security devSecurity, log *slog.Logger) error {
 	if _, _, err := net.SplitHostPort(listen); err != nil {
 		return &exit{exitBadConfig, fmt.Errorf("--listen %q: write it like 127.0.0.1:8082", listen)}
 	}
@@ -73,41 +74,35 @@ func (a *app) dev(cmd *cobra.Command, listen, folder string, security devSecurit
 	if err := writeSample(dir, broker.Addr(), keys, listen); err != nil {
 		return &exit{exitFailed, err}
 	}
-	p, problems := pipelines.Load([]string{dir}, pipelines.Options{Resolver: config.NewResolver()})
-	if len(problems) > 0 {
-		return problems
-	}
-	life := watchSignals(cmd.Context(), 5*time.Second, log)
-	defer life.End()
-	s, store := a.supervisor(life, p, log)
-	defer func() { err = closeState(store, err) }()
-	door, err := a.openDoor(p, s, log)
+	settings, err := app.LoadToRun(app.Options{Paths: []string{dir}, Resolver: config.NewResolver()}, false, log)
 	if err != nil {
 		return err
 	}
-	served := make(chan error, 1)
-	go func() { served <- door.Run(life.Soft, life.Hard) }()
+	life := watchSignals(cmd.Context(), 5*time.Second, log)
+	defer life.End()
+	d, err := app.Start(life.Soft, settings, a.env(life, log))
+	if err != nil {
+		return exitOf(err)
+	}
 	start := time.Now()
-	failed := s.Once(life.Soft, p.Pipelines[0], time.Time{})
+	failed := d.Once(life.Soft, devFlights)
 	if faults, err := security.issuerFaults(); err == nil { // issuer has seen them
 		issuer.SetFaults(faults)
 	}
-	a.sayDev(broker.Addr()+note, issuer.URL(), door.Addr(), s.Ledger(p.Pipelines[0].Name).Counts(), time.Since(start))
+	a.sayDev(broker.Addr()+note, issuer.URL(), d.URL(), d.Counts()[devFlights], time.Since(start))
 	select {
 	case <-life.Soft.Done():
-	case err := <-served:
-		served <- err
+	case <-d.Served():
 	}
 	life.stop()
-	s.Stop()
-	if err := errors.Join(failed, <-served); err != nil {
+	if err := errors.Join(failed, d.Stop()); err != nil {
 		return &exit{exitFailed, err}
 	}
 	return nil
 }
 
 // sayDev prints what dev did and what to do next.
-func (a *app) sayDev(broker, issuer, api string, c connector.Counts, took time.Duration) {
+func (a *cli) sayDev(broker, issuer, api string, c connector.Counts, took time.Duration) {
 	fmt.Fprintf(a.stdout, `Exported %d of %d sample flights to the topic %q in %s.
 
   Kafka broker   %s  (in this process, gone when it ends)

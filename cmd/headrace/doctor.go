@@ -8,10 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/connector/kafka/doctor"
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/pipelines"
 )
 
-func (a *app) doctorCommand() *cobra.Command {
+func (a *cli) doctorCommand() *cobra.Command {
 	var format string
 	var o doctor.Options
 	cmd := &cobra.Command{
@@ -28,13 +29,14 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.takesKafkaRest = true
-			p, problems := a.load(paths, nil)
+			loading := a.options(paths)
+			a.withKafkaRest(&loading)
+			s, problems := app.Load(loading)
+			problems, _ = s.Project.Runnable(problems) // no connection needs the inputs
 			if len(problems) > 0 {
 				return problems
 			}
-			cfg, _ := a.httpConfig(p) // load has reported its problems
-			targets := append(doctorTargets(p), cfg.kafkaRestTargets()...)
+			targets := append(doctorTargets(s.Project), s.HTTP.Targets()...)
 			if len(targets) == 0 {
 				return &exit{exitBadConfig, errors.New("no connection is named at these paths; give a folder with " + pipelines.ProjectFile + " or pipelines, or --kafka-rest-properties")}
 			}
@@ -74,7 +76,7 @@ func doctorTargets(p *pipelines.Project) []doctor.Target {
 
 // writeReport writes the report. Only what libraries and servers said is masked,
 // piece by piece: names, addresses and the report's own words stay.
-func (a *app) writeReport(report doctor.Report, format string) error {
+func (a *cli) writeReport(report doctor.Report, format string) error {
 	report.Mask(a.resolver.Masker.Mask)
 	switch format {
 	case "json":

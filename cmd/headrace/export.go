@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -30,7 +31,7 @@ type exportFlags struct {
 	given                func(flag string) bool // whether a flag was written
 }
 
-func (a *app) exportCommand() *cobra.Command {
+func (a *cli) exportCommand() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
 		Use: "export", Short: "Send standard input to Kafka and say what became of it", Args: cobra.NoArgs,
@@ -53,7 +54,11 @@ func (a *app) exportCommand() *cobra.Command {
 			if len(problems) > 0 {
 				return exportProblems(problems)
 			}
-			warn(log, p)
+			for _, d := range p.Pipelines {
+				for _, w := range d.Warnings {
+					log.Warn(w)
+				}
+			}
 			life := watchSignals(cmd.Context(), f.drain, log)
 			defer life.End()
 			return a.runOnce(life, p, log)
@@ -83,14 +88,14 @@ func (f *exportFlags) add(flags *pflag.FlagSet) {
 }
 
 // exportProject makes the pipeline that the flags and the block mean.
-func (a *app) exportProject(f exportFlags) (*pipelines.Project, config.Problems) {
+func (a *cli) exportProject(f exportFlags) (*pipelines.Project, config.Problems) {
 	e := pipelines.Export{BlockFile: f.block, Reader: f.reader(), Keys: f.keys()}
 	var err error
 	if e.Transform, err = f.transform(); err != nil {
 		return nil, config.Problems{{Message: err.Error()}}
 	}
 	p, problems := pipelines.LoadExport(e, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver})
-	a.keepNames(p)
+	app.KeepNames(p, a.resolver)
 	return p, problems
 }
 

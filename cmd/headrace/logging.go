@@ -7,7 +7,7 @@ import (
 
 // logger returns the process's logger: to standard error, with every secret of
 // the configuration masked.
-func (a *app) logger() (*slog.Logger, error) {
+func (a *cli) logger() (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		return nil, &exit{exitBadConfig, fmt.Errorf("--log-level %q: use debug, info, warn or error", a.logLevel)}

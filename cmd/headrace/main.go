@@ -45,7 +45,7 @@ func main() {
 
 // run is main without the process.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, resolver: config.NewResolver()}
+	a := &cli{stdin: stdin, stdout: stdout, stderr: stderr, resolver: config.NewResolver()}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -71,8 +71,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return code
 }
 
-// app is what the commands share.
-type app struct {
+// cli is what the commands share.
+type cli struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	resolver       *config.Resolver
@@ -80,10 +80,9 @@ type app struct {
 	logLevel, logFormat string
 	projectFile         string
 	kafkaRestFile       string // kafka-rest.properties
-	takesKafkaRest      bool   // the command looks at it and at the environment
 }
 
-func (a *app) rootCommand() *cobra.Command {
+func (a *cli) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "headrace",
 		Short:         "Bring data into Kafka and its neighbours, and lose none of it",

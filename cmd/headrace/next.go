@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/internal/app"
 )
 
-func (a *app) nextCommand() *cobra.Command {
+func (a *cli) nextCommand() *cobra.Command {
 	var count int
 	cmd := &cobra.Command{
 		Use: "next [PATH…]", Short: "Show the next ticks of every schedule, in its time zone",
@@ -16,7 +18,8 @@ func (a *app) nextCommand() *cobra.Command {
 			if count < 1 || count > maxTicks {
 				return &exit{exitBadConfig, fmt.Errorf("--number %d: ask for 1 to %d ticks", count, maxTicks)}
 			}
-			p, problems := a.load(paths, nil)
+			s, problems := app.Load(a.options(paths))
+			p := s.Project
 			if problems, _ = p.Runnable(problems); len(problems) > 0 {
 				return problems
 			}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/headrace/headrace/connector/block"
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -21,7 +22,7 @@ import (
 type progress struct {
 	out  io.Writer // where the lines go
 	hard context.Context
-	s    *pipelines.Supervisor
+	once *app.Once
 	// mask hides secrets in what is printed.
 	mask func(string) string
 
@@ -39,15 +40,15 @@ type bar struct {
 
 // newProgress returns the view of a run --once or an export. A line that nobody
 // takes is left behind when hard ends.
-func (a *app) newProgress(hard context.Context, p *pipelines.Project, s *pipelines.Supervisor) *progress {
-	v := &progress{out: a.stdout, hard: hard, s: s, mask: a.resolver.Masker.Mask, bars: map[string]*bar{}}
+func (a *cli) newProgress(hard context.Context, p *pipelines.Project, once *app.Once) *progress {
+	v := &progress{out: a.stdout, hard: hard, once: once, mask: a.resolver.Masker.Mask, bars: map[string]*bar{}}
 	if f, ok := terminal(a.stderr); ok {
 		_, v.both = terminal(a.stdout)
 		v.pool = mpb.New(mpb.WithOutput(f), mpb.WithWidth(24), mpb.WithRefreshRate(200*time.Millisecond))
 		for _, d := range p.Pipelines {
 			v.bars[d.Name] = v.newBar(d.Name)
 		}
-		s.Progress = v.update
+		once.Watch(v.update)
 	}
 	return v
 }
@@ -61,7 +62,7 @@ func terminal(w io.Writer) (*os.File, bool) {
 func (v *progress) newBar(name string) *bar {
 	b := &bar{start: time.Now()}
 	counts := func(decor.Statistics) string {
-		c := v.s.Ledger(name).Counts()
+		c := v.once.Ledger(name).Counts()
 		rate := float64(c.Read) / max(time.Since(b.start).Seconds(), 0.001)
 		return fmt.Sprintf(" %d records, %s, %.0f/s", c.Read, size(c.Bytes), rate)
 	}
@@ -104,7 +105,7 @@ func (v *progress) Finished(name string, d time.Duration, err error) {
 	if err != nil {
 		failure = v.mask(err.Error())
 	}
-	line := summary(name, v.s.Ledger(name).Counts(), d, failure) + "\n"
+	line := summary(name, v.once.Ledger(name).Counts(), d, failure) + "\n"
 	if v.both {
 		_, _ = v.pool.Write([]byte(line))
 		return

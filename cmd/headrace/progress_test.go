@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -14,7 +15,7 @@ func TestAReaderThatStoppedDoesNotHoldUpTheEnd(t *testing.T) {
 	reader, out := io.Pipe()
 	defer reader.Close() // ends the write that is left behind
 	hard, stop := context.WithCancel(t.Context())
-	v := &progress{out: out, hard: hard, s: &pipelines.Supervisor{}, mask: func(s string) string { return s }}
+	v := &progress{out: out, hard: hard, once: app.NewOnce(&pipelines.Project{}, app.Env{Hard: hard}), mask: func(s string) string { return s }}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -1,25 +1,21 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/config"
-	"github.com/headrace/headrace/connector/state"
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/internal/embedded"
 	"github.com/headrace/headrace/pipelines"
 )
 
-func (a *app) runCommand() *cobra.Command {
+func (a *cli) runCommand() *cobra.Command {
 	var once, embeddedBroker bool
 	var drain time.Duration
 	cmd := &cobra.Command{
@@ -34,35 +30,26 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.takesKafkaRest = true
-			var bootstrap []string
+			o := a.options(paths)
+			a.withKafkaRest(&o)
 			if embeddedBroker {
 				broker, err := embedded.StartBroker(embedded.BrokerConfig{})
 				if err != nil {
 					return &exit{exitFailed, fmt.Errorf("start the embedded broker: %w", err)}
 				}
 				defer closeBroker(broker, log)
-				bootstrap = []string{broker.Addr()}
+				o.Bootstrap = []string{broker.Addr()}
 			}
-			load := func() (*pipelines.Project, error) {
-				p, problems := a.load(paths, bootstrap)
-				problems = tellMissing(log, p, problems)
-				if !once {
-					problems = setAside(log, p, problems)
-				}
-				return p, problems.Err()
-			}
-			p, err := load()
+			s, err := app.LoadToRun(o, once, log)
 			if err != nil {
 				return err
 			}
-			warn(log, p)
 			life := watchSignals(cmd.Context(), drain, log)
 			defer life.End()
 			if once {
-				return a.runOnce(life, p, log)
+				return a.runOnce(life, s.Project, log)
 			}
-			return a.runDaemon(life, p, log, load)
+			return a.runDaemon(life, s, o, log)
 		},
 	}
 	flags := cmd.Flags()
@@ -73,119 +60,30 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-// tellMissing reports inputs that are not there: their pipelines' runs fail, and
-// nothing else does. It returns what else is wrong.
-func tellMissing(log *slog.Logger, p *pipelines.Project, problems config.Problems) config.Problems {
-	left, missing := p.Runnable(problems)
-	for _, problem := range missing {
-		log.Warn("an input is not there; runs of its pipeline fail until it is", "error", problem.Error())
-	}
-	return left
+// env is what the process gives to what it runs.
+func (a *cli) env(life *lifecycle, log *slog.Logger) app.Env {
+	return app.Env{Log: log, Stdin: a.stdin, Stdout: a.stdout, Version: version, Hard: life.Hard}
 }
-
-// setAside reports bad schedules and leaves their pipelines out, so that they
-// stop nothing else. It returns what else is wrong.
-func setAside(log *slog.Logger, p *pipelines.Project, problems config.Problems) config.Problems {
-	left, aside := p.SetAside(problems)
-	for _, problem := range aside {
-		log.Error("a pipeline with a bad schedule is left out", "error", problem.Error())
-	}
-	return left
-}
-
-func warn(log *slog.Logger, p *pipelines.Project) {
-	for _, d := range p.Pipelines {
-		for _, w := range d.Warnings {
-			log.Warn(w)
-		}
-	}
-}
-
-// supervisor returns a Supervisor for the project, and its state, which is opened
-// when a pipeline needs it.
-func (a *app) supervisor(life *lifecycle, p *pipelines.Project, log *slog.Logger) (*pipelines.Supervisor, *state.File) {
-	store := state.New(p.StateDir(), log)
-	s := &pipelines.Supervisor{
-		Plugin: block.Env{Log: log, Dir: p.Dir, Stdin: a.stdin, Stdout: a.stdout},
-		Log:    log, State: store, Hard: life.Hard,
-	}
-	return s, store
-}
-
-// closeState ends the use of the state: one that was lost meanwhile is an error
-// of the command.
-func closeState(store state.Store, failed error) error {
-	err := store.Close()
-	switch {
-	case err == nil:
-		return failed
-	case failed != nil && failed.Error() != "":
-		err = errors.Join(failed, err)
-	}
-	return &exit{exitFailed, err}
-}
-
-// parallelRuns bounds the pipelines that run --once runs at the same time.
-const parallelRuns = 4
 
 // runOnce runs every pipeline once and prints a line for each.
-func (a *app) runOnce(life *lifecycle, p *pipelines.Project, log *slog.Logger) error {
+func (a *cli) runOnce(life *lifecycle, p *pipelines.Project, log *slog.Logger) error {
 	if len(p.Pipelines) == 0 {
 		return &exit{exitBadConfig, errors.New("no pipeline found; give a pipeline file or a folder with pipelines/*.yaml")}
 	}
-	s, store := a.supervisor(life, p, log)
-	if !slices.ContainsFunc(p.Pipelines, (*pipelines.Definition).NeedsState) {
-		store.DoNotWait() // another process may have it
+	once := app.NewOnce(p, a.env(life, log))
+	view := a.newProgress(life.Hard, p, once)
+	good := once.Run(life.Soft, view.Finished)
+	view.Close()
+	if err := once.Close(); err != nil {
+		return &exit{exitFailed, err}
 	}
-	view := a.newProgress(life.Hard, p, s)
-	defer view.Close()
-	failed := make([]error, len(p.Pipelines))
-	slots := make(chan struct{}, parallelRuns)
-	var wg sync.WaitGroup
-	for i, d := range p.Pipelines {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			start := time.Now()
-			failed[i] = runAttempts(life.Soft, s, d)
-			view.Finished(d.Name, time.Since(start), failed[i])
-		}()
-	}
-	wg.Wait()
-	return closeState(store, onceResult(life, s, failed))
-}
-
-// runAttempts runs d until it succeeds or its retries are used up.
-func runAttempts(ctx context.Context, s *pipelines.Supervisor, d *pipelines.Definition) error {
-	for attempt := 1; ; attempt++ {
-		err := s.Once(ctx, d, time.Time{})
-		if pipelines.Delivered(err) || attempt > d.Retry.Attempts || !wait(ctx, d.Retry.Wait(attempt)) {
-			return err
-		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-func onceResult(life *lifecycle, s *pipelines.Supervisor, failed []error) error {
-	for _, err := range failed {
-		if err != nil {
-			return &exit{code: exitFailed} // told line by line already
-		}
-	}
-	if life.Soft.Err() != nil {
+	switch {
+	case !good:
+		return &exit{code: exitFailed} // told line by line already
+	case life.Soft.Err() != nil:
 		return &exit{exitFailed, errors.New("stopped before the end of the input")}
 	}
-	for _, c := range s.Counts() {
+	for _, c := range once.Counts() {
 		if c.DeadLettered > 0 {
 			return &exit{code: exitDeadLettered}
 		}
@@ -194,70 +92,64 @@ func onceResult(life *lifecycle, s *pipelines.Supervisor, failed []error) error 
 }
 
 // runDaemon runs schedules, streams and the HTTP server until a signal.
-func (a *app) runDaemon(life *lifecycle, p *pipelines.Project, log *slog.Logger, reload func() (*pipelines.Project, error)) (err error) {
-	s, store := a.supervisor(life, p, log)
-	defer func() { err = closeState(store, err) }()
-	if slices.ContainsFunc(p.Pipelines, (*pipelines.Definition).NeedsState) {
-		if err := store.Open(); err != nil {
-			return &exit{exitFailed, err}
-		}
-	}
-	door, err := a.openDoor(p, s, log)
+func (a *cli) runDaemon(life *lifecycle, s *app.Settings, o app.Options, log *slog.Logger) error {
+	d, err := app.Start(life.Soft, s, a.env(life, log))
 	if err != nil {
-		return err
+		return exitOf(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- door.Run(life.Soft, life.Hard) }()
-	started, _, _ := s.Apply(p)
-	log.Info("running", "pipelines", started, "http", door.Addr())
-	var failure error
+	log.Info("running", "pipelines", d.StartPipelines(), "http", d.URL())
 	for running := true; running; {
 		select {
 		case <-life.Soft.Done():
 			running = false
-		case err := <-served:
-			served <- err
-			failure = err
+		case <-d.Served():
 			running = false
 		case <-life.reload:
-			a.reload(s, log, reload)
+			reload(d, o, log)
 		}
 	}
 	life.stop()
-	before := s.Counts()
-	s.Stop()
-	failure = errors.Join(failure, <-served)
-	if n := undelivered(s, before); n > 0 {
-		failure = errors.Join(failure, fmt.Errorf("%d records were not delivered; their sources still have them", n))
-	}
-	if failure != nil {
-		return &exit{exitFailed, failure}
+	if err := d.Stop(); err != nil {
+		return &exit{exitFailed, err}
 	}
 	log.Info("drained")
 	return nil
 }
 
-// undelivered counts what a stop at once left over. What failed before the stop
-// began was told when it did.
-func undelivered(s *pipelines.Supervisor, before map[string]connector.Counts) (n int64) {
-	if s.Hard.Err() == nil {
-		return 0
+// exitOf gives an error of a start its exit code.
+func exitOf(err error) error {
+	var bad *app.BadConfig
+	if errors.As(err, &bad) {
+		return &exit{exitBadConfig, err}
 	}
-	for name, c := range s.Counts() {
-		n += c.Failed - before[name].Failed + c.InFlight()
-	}
-	return n
+	return &exit{exitFailed, err}
 }
 
-func (a *app) reload(s *pipelines.Supervisor, log *slog.Logger, load func() (*pipelines.Project, error)) {
-	p, err := load()
+// reload reads everything again and makes it so.
+func reload(d *app.Daemon, o app.Options, log *slog.Logger) {
+	s, err := app.LoadToRun(o, false, log)
+	var c app.Changes
+	if err == nil {
+		c, err = d.Reload(s)
+	}
 	if err != nil {
 		log.Error("reload: the files have errors; everything goes on as before", "error", err)
 		return
 	}
-	warn(log, p)
-	started, kept, stopped := s.Apply(p)
-	log.Info("reloaded", "started", started, "kept", kept, "stopped", stopped)
+	attrs := []any{"started", c.Started, "kept", c.Kept, "stopped", c.Stopped}
+	if len(c.Clusters) > 0 {
+		attrs = append(attrs, "clusters", strings.Join(c.Clusters, ","))
+	}
+	if c.Door {
+		attrs = append(attrs, "rest_proxy", "replaced; its consumers have ended")
+	}
+	if c.URL != "" {
+		attrs = append(attrs, "http", c.URL)
+	}
+	if len(c.Restart) > 0 {
+		attrs = append(attrs, "needs_restart", strings.Join(c.Restart, ","))
+	}
+	log.Info("reloaded", attrs...)
 }
 
 // summary is the line of a finished run: the ledger adds up.

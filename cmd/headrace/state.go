@@ -12,7 +12,7 @@ import (
 	"github.com/headrace/headrace/pipelines"
 )
 
-func (a *app) stateCommand() *cobra.Command {
+func (a *cli) stateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "state", Short: "Show where pipelines go on, or let them begin anew",
 		Long: "State looks into the state folder of the project (state.path, default .headrace).",
@@ -24,7 +24,7 @@ func (a *app) stateCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) stateShowCommand() *cobra.Command {
+func (a *cli) stateShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show [PIPELINE]", Short: "Print the stored positions in words", Args: cobra.MaximumNArgs(1),
 		Long: "Show prints the position of each block that has one, also while headrace runs.",
@@ -37,7 +37,7 @@ func (a *app) stateShowCommand() *cobra.Command {
 			var list []state.Held
 			if store.Exists() {
 				list, err = store.Peek(pipeline)
-				if err = closeState(store, err); err != nil {
+				if err = errors.Join(err, store.Close()); err != nil {
 					return &exit{exitFailed, err}
 				}
 			}
@@ -51,7 +51,7 @@ func (a *app) stateShowCommand() *cobra.Command {
 	}
 }
 
-func (a *app) stateResetCommand() *cobra.Command {
+func (a *cli) stateResetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "reset [PIPELINE]", Short: "Move the state aside, or what it holds of a pipeline", Args: cobra.MaximumNArgs(1),
 		Long: "Reset lets every pipeline, or the one named, begin anew: its inputs are read from their beginning.\n" +
@@ -71,7 +71,7 @@ func (a *app) stateResetCommand() *cobra.Command {
 			default:
 				r, err = store.ResetPipeline(pipeline)
 			}
-			if err = closeState(store, err); err != nil {
+			if err = errors.Join(err, store.Close()); err != nil {
 				return &exit{exitFailed, err}
 			}
 			a.sayReset(p, pipeline, r)
@@ -82,7 +82,7 @@ func (a *app) stateResetCommand() *cobra.Command {
 
 // openState returns the project of the current folder and its state. Pipelines
 // with errors are left out, as their positions are there nevertheless.
-func (a *app) openState() (*pipelines.Project, *state.File, error) {
+func (a *cli) openState() (*pipelines.Project, *state.File, error) {
 	log, err := a.logger()
 	if err != nil {
 		return nil, nil, err
@@ -103,13 +103,13 @@ func of(pipeline string) string {
 }
 
 // sayPositions prints a line for each part of each position.
-func (a *app) sayPositions(p *pipelines.Project, list []state.Held) {
+func (a *cli) sayPositions(p *pipelines.Project, list []state.Held) {
 	for _, h := range list {
 		fmt.Fprintf(a.stdout, "%s/%s: %s\n", h.Pipeline, h.Block, a.resolver.Masker.Mask(p.Describe(h)))
 	}
 }
 
-func (a *app) sayReset(p *pipelines.Project, pipeline string, r state.Reset) {
+func (a *cli) sayReset(p *pipelines.Project, pipeline string, r state.Reset) {
 	if r.Aside == "" {
 		fmt.Fprintln(a.stdout, "nothing is stored"+of(pipeline)+"; there is nothing to reset")
 		return

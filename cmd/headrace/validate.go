@@ -5,20 +5,24 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/headrace/headrace/connector/config"
-	"github.com/headrace/headrace/pipelines"
+	"github.com/headrace/headrace/internal/app"
 )
 
-func (a *app) validateCommand() *cobra.Command {
+func (a *cli) validateCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use: "validate [PATH…]", Short: "Report every error of every file, without a network",
 		RunE: func(_ *cobra.Command, paths []string) error {
-			a.takesKafkaRest = true
-			p, problems := a.load(paths, nil)
+			o := a.options(paths)
+			a.withKafkaRest(&o)
+			s, problems := app.Load(o)
+			p := s.Project
 			if format != "" && format != "text" {
 				if err := writeFindings(a.stdout, format, a.masked(problems)); err != nil {
 					return err
@@ -49,27 +53,22 @@ func (a *app) validateCommand() *cobra.Command {
 	return cmd
 }
 
-// load reads the project at paths. The problems hold those of its http section
-// too.
-func (a *app) load(paths, bootstrap []string) (*pipelines.Project, config.Problems) {
-	p, problems := pipelines.Load(paths, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver, Bootstrap: bootstrap})
-	_, more := a.httpConfig(p)
-	a.keepNames(p)
-	return p, append(problems, more...).Sort()
+// options are those of the flags that all commands have.
+func (a *cli) options(paths []string) app.Options {
+	return app.Options{Paths: paths, ProjectFile: a.projectFile, Resolver: a.resolver}
 }
 
-// keepNames keeps the names of pipelines readable, which may be those of files.
-func (a *app) keepNames(p *pipelines.Project) {
-	if p == nil {
-		return
-	}
-	for _, d := range p.Pipelines {
-		a.resolver.Masker.Open(d.Name)
-		a.resolver.Masker.Open(d.File)
-	}
+// kafkaRestFlag is for commands that look at the keys of kafka-rest.
+func (a *cli) kafkaRestFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
 }
 
-func (a *app) masked(problems config.Problems) config.Problems {
+// withKafkaRest adds what such commands look at.
+func (a *cli) withKafkaRest(o *app.Options) {
+	o.KafkaRestFile, o.Environ = a.kafkaRestFile, os.Environ()
+}
+
+func (a *cli) masked(problems config.Problems) config.Problems {
 	out := make(config.Problems, len(problems))
 	for i, p := range problems {
 		out[i] = p

@@ -11,7 +11,7 @@ import (
 // version is set by the linker for a release; a plain build says "dev".
 var version = "dev"
 
-func (a *app) versionCommand() *cobra.Command {
+func (a *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print version, commit and Go version", Args: cobra.NoArgs,
 		Run: func(*cobra.Command, []string) { fmt.Fprintln(a.stdout, versionLine()) },

@@ -1,17 +1,18 @@
-package main
+package app
 
 import (
 	"net"
 	"net/netip"
 	"strconv"
 
+	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
 )
 
 // selfURL is where the other servers of a cluster reach this one: what it is
 // told to advertise, else the address that it listens on. Of a listener on all
 // addresses it is the first that other machines may know.
-func (d *door) selfURL(rest *restproxy.Settings) string {
+func selfURL(rest *restproxy.Settings, at *gateway.Server) string {
 	advertised, hostName := rest.AdvertisedListeners, rest.HostName
 	if rest.PeerURL != "" {
 		return rest.PeerURL
@@ -19,9 +20,9 @@ func (d *door) selfURL(rest *restproxy.Settings) string {
 	if len(advertised) > 0 {
 		return advertised[0]
 	}
-	addr, err := netip.ParseAddrPort(d.server.Addr().String())
+	addr, err := netip.ParseAddrPort(at.Addr().String())
 	if err != nil {
-		return d.Addr()
+		return at.URL()
 	}
 	host := addr.Addr().String()
 	switch {
@@ -30,7 +31,7 @@ func (d *door) selfURL(rest *restproxy.Settings) string {
 	case addr.Addr().IsUnspecified():
 		host = outward(host)
 	}
-	return d.server.Scheme() + "://" + net.JoinHostPort(host, strconv.Itoa(int(addr.Port())))
+	return at.Scheme() + "://" + net.JoinHostPort(host, strconv.Itoa(int(addr.Port())))
 }
 
 func outward(otherwise string) string {

@@ -1,10 +1,7 @@
-package main
+package app
 
 import (
 	"errors"
-	"os"
-
-	"github.com/spf13/pflag"
 
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
@@ -14,13 +11,8 @@ import (
 	"github.com/headrace/headrace/pipelines"
 )
 
-// kafkaRestFlag is for commands that look at the keys of kafka-rest.
-func (a *app) kafkaRestFlag(flags *pflag.FlagSet) {
-	flags.StringVar(&a.kafkaRestFile, "kafka-rest-properties", "", "kafka-rest.properties of Confluent's REST Proxy; KAFKA_REST_… variables are read too, and win")
-}
-
-// kafkaRestTargets are the connections that kafka-rest's keys name.
-func (cfg *httpSettings) kafkaRestTargets() (out []doctor.Target) {
+// Targets are the connections that the keys of kafka-rest name.
+func (cfg *HTTP) Targets() (out []doctor.Target) {
 	if cfg.kafkaRest == nil {
 		return nil
 	}
@@ -36,17 +28,16 @@ func (cfg *httpSettings) kafkaRestTargets() (out []doctor.Target) {
 // withKafkaRest adds what kafka-rest.properties and the environment say to the
 // http section of the project: their keys win, as they are given for this one
 // run.
-func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
-	environ := os.Environ()
-	if !a.takesKafkaRest || a.kafkaRestFile == "" && !kafkarest.Present(environ) {
+func (o *Options) withKafkaRest(cfg HTTP) (HTTP, config.Problems) {
+	if o.KafkaRestFile == "" && !kafkarest.Present(o.Environ) {
 		return cfg, nil
 	}
-	read, faults, err := kafkarest.Load(a.kafkaRestFile, environ, kafkarest.Config{HTTP: cfg.Config, Rest: cfg.rest, Producer: kafka.DefaultProducerSettings()})
+	read, faults, err := kafkarest.Load(o.KafkaRestFile, o.Environ, kafkarest.Config{HTTP: cfg.Config, Rest: cfg.rest, Producer: kafka.DefaultProducerSettings()})
 	if err != nil {
 		return cfg, config.Problems{{Message: err.Error()}}
 	}
-	a.resolver.Masker.Learn(read)
-	at := config.Position{File: a.kafkaRestFile}
+	o.Resolver.Masker.Learn(read)
+	at := config.Position{File: o.KafkaRestFile}
 	if at.File == "" {
 		at.File = kafkarest.EnvPrefix + "… in the environment"
 	}
@@ -66,7 +57,7 @@ func (a *app) withKafkaRest(cfg httpSettings) (httpSettings, config.Problems) {
 
 // clusters are those that are served over HTTP: the one that kafka-rest's
 // bootstrap.servers names is the first, and so that of v2.
-func (cfg *httpSettings) clusters(p *pipelines.Project) ([]pipelines.Cluster, error) {
+func (cfg *HTTP) clusters(p *pipelines.Project) ([]pipelines.Cluster, error) {
 	if cfg.kafkaRest == nil || cfg.kafkaRest.Cluster == nil {
 		return p.Clusters, nil
 	}
@@ -81,7 +72,7 @@ func (cfg *httpSettings) clusters(p *pipelines.Project) ([]pipelines.Cluster, er
 }
 
 // producer are the delivery settings of records that come over HTTP.
-func (cfg *httpSettings) producer(cluster string) kafka.ProducerSettings {
+func (cfg *HTTP) producer(cluster string) kafka.ProducerSettings {
 	if cluster == kafkarest.ClusterName && cfg.kafkaRest != nil {
 		return cfg.kafkaRest.Producer
 	}
@@ -89,7 +80,7 @@ func (cfg *httpSettings) producer(cluster string) kafka.ProducerSettings {
 }
 
 // registry is the Schema Registry that is used over HTTP.
-func (cfg *httpSettings) registry(s schema.Settings) schema.Settings {
+func (cfg *HTTP) registry(s schema.Settings) schema.Settings {
 	if cfg.kafkaRest == nil || cfg.kafkaRest.Registry == nil {
 		return s
 	}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -13,13 +13,13 @@ import (
 func TestSelfURL(t *testing.T) {
 	cfg := gateway.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	d := &door{server: gateway.New(cfg, nil)}
-	if err := d.server.Listen(); err != nil {
+	server := gateway.New(cfg, nil)
+	if err := server.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	// A server that is listening and was never run ends with a run that is over.
-	defer func() { _ = d.server.Run(ended(t)) }()
-	_, port, _ := strings.Cut(d.server.Addr().String(), ":")
+	defer func() { _ = server.Run(ended(t)) }()
+	_, port, _ := strings.Cut(server.Addr().String(), ":")
 	for _, tc := range []struct {
 		rest restproxy.Settings
 		want string
@@ -29,7 +29,7 @@ func TestSelfURL(t *testing.T) {
 		{restproxy.Settings{HostName: "rest-1", AdvertisedListeners: []string{"http://lb:80"}}, "http://lb:80"},
 		{restproxy.Settings{AdvertisedListeners: []string{"http://lb:80"}, PeerURL: "http://10.0.0.7:8082"}, "http://10.0.0.7:8082"},
 	} {
-		if got := d.selfURL(&tc.rest); got != tc.want {
+		if got := selfURL(&tc.rest, server); got != tc.want {
 			t.Errorf("%s, want %s", got, tc.want)
 		}
 	}
