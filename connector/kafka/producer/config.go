@@ -38,6 +38,7 @@ type Config struct {
 	Log                  *slog.Logger
 
 	retryBackoff time.Duration // first wait before a retry; tests shorten it
+	refreshEvery time.Duration // how often the topics in use are looked at
 }
 
 // DefaultConfig returns the safe settings: acks all, idempotent.
@@ -85,6 +86,7 @@ func (c *Config) complete() error {
 	orDuration(&c.DeliveryTimeout, 2*time.Minute)
 	orDuration(&c.MetadataTimeout, 4*time.Second)
 	orDuration(&c.retryBackoff, 25*time.Millisecond)
+	orDuration(&c.refreshEvery, 5*time.Second)
 	if c.BufferBytes <= 0 {
 		c.BufferBytes = 32 << 20
 	}

@@ -90,7 +90,7 @@ func (c *control) take() (topics []*topic, id, joins bool) {
 
 func (c *control) run() {
 	defer c.hangUp()
-	refresh := time.NewTicker(max(c.p.net.Metadata.RefreshFrequency, 10*time.Second))
+	refresh := time.NewTicker(c.p.cfg.refreshEvery)
 	defer refresh.Stop()
 	pause := time.NewTimer(time.Hour)
 	defer pause.Stop()
@@ -99,8 +99,10 @@ func (c *control) run() {
 		case <-c.p.ctx.Done():
 			return
 		case <-refresh.C:
-			for _, t := range c.p.allTopics() { // for partitions that were added
-				c.want(t)
+			for _, t := range c.p.allTopics() { // for partitions that were added, and topics made anew
+				if t.used.Swap(false) {
+					c.want(t)
+				}
 			}
 		case <-pause.C:
 			c.resume()

@@ -68,7 +68,7 @@ func (t *topic) unpark(parts []*partition) (failed []refusedRecord) {
 	for _, k := range waiting {
 		d, err := t.choose(k.m, n)
 		if err == nil && d >= n {
-			err = connector.Errorf(connector.NotFound, "write to %s: there is no partition %d, the topic has %d", t.name, d, n)
+			err = vanished(t.name, d, n)
 		}
 		if err != nil {
 			failed = append(failed, refusedRecord{k, err})

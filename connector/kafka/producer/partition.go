@@ -30,6 +30,8 @@ type partition struct {
 	next     int
 	inflight int
 	draining bool
+	held     bool // the topic is another one: nothing more is sent
+	gone     bool // and what it had stands in a partition of the new one
 	retryAt  int64
 	retries  int
 	limit    int   // bytes of a batch; shrinks when the broker refuses sizes
@@ -78,16 +80,21 @@ func newPartition(t *topic, id int32) *partition {
 	return &partition{t: t, id: id, epoch: -1, limit: t.p.cfg.BatchBytes, seq: sequence{acked: -1}}
 }
 
-// append adds the records of order.
-func (p *partition) append(pl *placement, order []int32) {
+// append adds the records of order, or returns false when the partition belongs
+// to a topic that was made anew.
+func (p *partition) append(pl *placement, order []int32) bool {
 	p.mu.Lock()
+	if p.gone {
+		p.mu.Unlock()
+		return false
+	}
 	if p.dead != nil {
 		err := p.dead
 		p.mu.Unlock()
 		for _, i := range order {
 			pl.reject(i, err)
 		}
-		return
+		return true
 	}
 	for _, i := range order {
 		m := pl.batch[i]
@@ -95,6 +102,7 @@ func (p *partition) append(pl *placement, order []int32) {
 	}
 	p.ready()
 	p.mu.Unlock()
+	return true
 }
 
 func (p *partition) appendParked(k parked) {
@@ -126,7 +134,7 @@ func (p *partition) put(w *write, index int32, m *connector.Message, ms int64, s
 // ready puts the partition into its leader's list when a batch could be sent.
 // The caller holds mu.
 func (p *partition) ready() {
-	if p.leader == nil {
+	if p.leader == nil || p.held {
 		if len(p.pending) > 0 {
 			p.t.p.control.want(p.t)
 		}
@@ -188,7 +196,7 @@ func (p *partition) waits(c *conn, now int64, idle bool) int64 {
 	for p.next < len(p.pending) && p.pending[p.next].done {
 		p.next++ // acknowledged while an older one failed
 	}
-	if p.leader != c || p.draining || p.next >= len(p.pending) || p.next >= prod.cfg.MaxInFlight {
+	if p.leader != c || p.draining || p.held || p.next >= len(p.pending) || p.next >= prod.cfg.MaxInFlight {
 		return never
 	}
 	if p.retryAt > now {
@@ -237,6 +245,10 @@ func (p *partition) stamp(b *batch) {
 func (p *partition) lead(c *conn, epoch int32, anew bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.held = false
+	if anew {
+		p.seq.acked = -1 // the new log knows no sequence of ours
+	}
 	if !anew && epoch >= 0 && epoch < p.epoch && p.leader != nil {
 		return // an answer of a broker that lags behind
 	}

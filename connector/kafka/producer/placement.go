@@ -31,6 +31,9 @@ func (pl *placement) run(t *topic, i, j int) {
 			return
 		}
 	}
+	if !t.used.Load() {
+		t.used.Store(true)
+	}
 	n := int32(len(parts))
 	s := pl.s
 	s.order, s.dest = s.order[:0], s.dest[:0]
@@ -100,12 +103,17 @@ func (pl *placement) group(t *topic, parts []*partition) {
 // fill appends records to one partition, or to those whose turn it is.
 func (pl *placement) fill(t *topic, parts []*partition, d int32, order []int32) {
 	if d >= 0 {
-		parts[d].append(pl, order)
+		if !parts[d].append(pl, order) {
+			pl.anew(t, order)
+		}
 		return
 	}
 	for len(order) > 0 {
 		at, n := t.sticky.take(t, parts, pl.now, order, pl.size)
-		parts[at].append(pl, order[:n])
+		if !parts[at].append(pl, order[:n]) {
+			pl.anew(t, order)
+			return
+		}
 		order = order[n:]
 	}
 }

@@ -20,6 +20,7 @@ type topic struct {
 	list   atomic.Pointer[[]*partition] // nil while the topic is not known
 	sticky sticky                       // of records without a key
 	turn   atomic.Uint32                // for ChooseNext
+	used   atomic.Bool                  // was written to since the last look at it
 
 	mu      sync.Mutex // also held while list changes; taken before a partition's
 	waiting []parked   // records for a topic or partition that is not known yet
@@ -110,15 +111,17 @@ func (t *topic) resolve(meta *sarama.TopicMetadata) (again bool) {
 		t.mu.Unlock()
 		return t.dead == nil
 	}
-	if count > len(parts) {
-		grown := append([]*partition(nil), parts...)
-		for id := len(parts); id < count; id++ {
-			grown = append(grown, newPartition(t, int32(id)))
+	anew := t.anew(meta.Uuid, count)
+	var failed []refusedRecord
+	if anew && count != len(parts) {
+		done := false
+		if done, failed = t.remake(); !done {
+			t.mu.Unlock()
+			return true // when all that is in flight is answered
 		}
-		parts = grown
 	}
+	parts = t.sized(count)
 	t.asked, t.missed, t.lastErr = 0, false, nil
-	anew := t.id != sarama.Uuid{} && meta.Uuid != t.id // deleted and created again: leader epochs begin anew
 	t.id = meta.Uuid
 	for _, pm := range meta.Partitions {
 		c := t.p.control.connOf(pm.Leader)
@@ -126,9 +129,11 @@ func (t *topic) resolve(meta *sarama.TopicMetadata) (again bool) {
 			again = again || parts[pm.ID].unfinished()
 			continue
 		}
-		parts[pm.ID].lead(c, pm.LeaderEpoch, anew)
+		if int(pm.ID) < len(parts) {
+			parts[pm.ID].lead(c, pm.LeaderEpoch, anew)
+		}
 	}
-	failed := t.unpark(parts)
+	failed = append(failed, t.unpark(parts)...)
 	t.list.Store(&parts) // after the parked ones, so that nothing overtakes them
 	t.mu.Unlock()
 	for _, k := range failed {

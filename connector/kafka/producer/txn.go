@@ -109,6 +109,9 @@ func (x *transactions) join() bool {
 		return true
 	}
 	for _, part := range asked {
+		if part.isGone() {
+			continue
+		}
 		req.TopicPartitions[part.t.name] = append(req.TopicPartitions[part.t.name], part.id)
 	}
 	err := x.coordinate(func(b *sarama.Broker) error {
