@@ -1,6 +1,7 @@
 package restproxy
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestBucket(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		after    time.Duration
-		n        float64
+		n        int
 		patience time.Duration
 		wait     time.Duration
 		ok       bool
@@ -89,14 +90,19 @@ func TestBucket(t *testing.T) {
 		{"pays it back", 0, 1, time.Second, 600 * time.Millisecond, true},
 	} {
 		now = now.Add(tc.after)
-		wait, ok := b.take(now, tc.n, tc.patience)
+		wait, ok := take(b, now, tc.n, tc.patience)
 		if ok != tc.ok || wait.Round(time.Millisecond) != tc.wait {
 			t.Errorf("%s: %v %v", tc.name, wait, ok)
 		}
 	}
-	var none *bucket
-	if _, ok := none.take(now, 1e9, 0); !ok {
+	if _, ok := take(newBucket(0), now, 1e9, 0); !ok {
 		t.Error("no limit is a limit")
+	}
+	// What is lent is bounded, so a call costs no more than an hour of its limit.
+	slow := newBucket(1)
+	take(slow, now, math.MaxInt32, 0)
+	if wait, ok := take(slow, now, 1, 2*maxDebt); !ok || wait > maxDebt+2*time.Second {
+		t.Errorf("after a call without measure: %v %v", wait, ok)
 	}
 }
 

@@ -1,9 +1,12 @@
 package restproxy
 
 import (
+	"math"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"github.com/headrace/headrace/gateway/route"
@@ -14,58 +17,48 @@ import (
 // and may be anything.
 const maxTenants = 1000
 
-// bucket holds the permits of up to one second.
-type bucket struct {
-	rate float64
+// maxDebt bounds how long the permits are lent for that one call takes beyond
+// a second's.
+const maxDebt = time.Hour
 
-	mu     sync.Mutex
-	have   float64
-	filled time.Time
-}
-
-// newBucket returns a full bucket, nil without a rate.
-func newBucket(rate float64) *bucket {
-	if rate <= 0 {
+// newBucket returns a bucket that holds the permits of one second and is full;
+// nil without a rate.
+func newBucket(perSecond float64) *rate.Limiter {
+	if perSecond <= 0 {
 		return nil
 	}
-	return &bucket{rate: rate, have: rate}
+	return rate.NewLimiter(rate.Limit(perSecond), max(int(min(perSecond, math.MaxInt32)), 1))
 }
 
 // take takes n permits and returns how long the caller has to wait for them,
 // or false when that is longer than patience: then none were taken. More
-// permits than fit at once are lent.
-func (b *bucket) take(now time.Time, n float64, patience time.Duration) (time.Duration, bool) {
+// permits than fit at once are lent: those who come later wait for them.
+func take(b *rate.Limiter, now time.Time, n int, patience time.Duration) (time.Duration, bool) {
 	if b == nil {
 		return 0, true
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.filled.IsZero() {
-		b.have = min(b.have+now.Sub(b.filled).Seconds()*b.rate, b.rate)
+	r := b.ReserveN(now, min(n, b.Burst()))
+	wait := r.DelayFrom(now)
+	if wait > patience {
+		r.CancelAt(now)
+		return 0, false
 	}
-	b.filled = now
-	if b.have <= 0 || b.have < min(n, b.rate) {
-		wait := time.Duration((min(n, b.rate) - b.have) / b.rate * float64(time.Second))
-		if wait > patience {
-			return 0, false
-		}
-		b.have -= n
-		return wait, true
+	for n -= b.Burst(); n > 0 && b.TokensAt(now) > -float64(b.Limit())*maxDebt.Seconds(); n -= b.Burst() {
+		b.ReserveN(now, min(n, b.Burst()))
 	}
-	b.have -= n
-	return 0, true
+	return wait, true
 }
 
 // tenants are the buckets of each cluster id.
 type tenants struct {
-	rate float64
+	perSecond float64
 
 	mu sync.Mutex
-	by map[string]*bucket
+	by map[string]*rate.Limiter
 }
 
-func (t *tenants) of(id string) *bucket {
-	if t.rate <= 0 {
+func (t *tenants) of(id string) *rate.Limiter {
+	if t.perSecond <= 0 {
 		return nil
 	}
 	t.mu.Lock()
@@ -75,22 +68,24 @@ func (t *tenants) of(id string) *bucket {
 		if len(t.by) >= maxTenants {
 			clear(t.by)
 		}
-		b = newBucket(t.rate)
+		b = newBucket(t.perSecond)
 		t.by[id] = b
 	}
 	return b
 }
 
-func newTenants(rate float64) *tenants { return &tenants{rate: rate, by: map[string]*bucket{}} }
+func newTenants(perSecond float64) *tenants {
+	return &tenants{perSecond: perSecond, by: map[string]*rate.Limiter{}}
+}
 
 // limits are the request and record limits of one proxy.
 type limits struct {
 	requests   RequestLimit
-	all        *bucket
+	all        *rate.Limiter
 	perCluster *tenants
 
 	limitsRecords                    bool
-	recordsAll, bytesAll             *bucket
+	recordsAll, bytesAll             *rate.Limiter
 	recordsOfCluster, bytesOfCluster *tenants
 }
 
@@ -116,14 +111,14 @@ func (l *limits) cost(name string) int {
 
 // guard lets a route's handler answer while there are permits.
 func (l *limits) guard(r route.Route) http.Handler {
-	cost := float64(l.cost(r.Name))
+	cost := l.cost(r.Name)
 	if l.requests.PerSecond <= 0 && l.requests.PerCluster <= 0 || cost <= 0 {
 		return r.Handler
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		patience := time.Duration(l.requests.Wait)
-		for _, b := range []*bucket{l.all, l.perCluster.of(req.PathValue("cluster_id"))} {
-			wait, ok := b.take(time.Now(), cost, patience)
+		for _, b := range []*rate.Limiter{l.all, l.perCluster.of(req.PathValue("cluster_id"))} {
+			wait, ok := take(b, time.Now(), cost, patience)
 			if !ok || wait > 0 && !backoff.Sleep(req.Context(), wait) {
 				w.Header().Set("Retry-After", "1")
 				wire.WriteError(w, req, wire.Errorf(http.StatusTooManyRequests, "Request rate limit exceeded: The rate limit of requests per second has been exceeded."))
@@ -143,10 +138,10 @@ func (l *limits) records() func(cluster string, bytes int) bool {
 	return func(cluster string, bytes int) bool {
 		now := time.Now()
 		for _, b := range []struct {
-			*bucket
-			n float64
-		}{{l.recordsAll, 1}, {l.recordsOfCluster.of(cluster), 1}, {l.bytesAll, float64(bytes)}, {l.bytesOfCluster.of(cluster), float64(bytes)}} {
-			if _, ok := b.take(now, b.n, 0); !ok {
+			*rate.Limiter
+			n int
+		}{{l.recordsAll, 1}, {l.recordsOfCluster.of(cluster), 1}, {l.bytesAll, bytes}, {l.bytesOfCluster.of(cluster), bytes}} {
+			if _, ok := take(b.Limiter, now, b.n, 0); !ok {
 				return false
 			}
 		}
