@@ -35,8 +35,9 @@ func builtin() map[BlockType]map[string]func() part {
 	}
 }
 
-// deadLetterFile opens the file that dead letters go to; the path is complete.
-func deadLetterFile(path string, env block.Env) (connector.Sink, error) {
+// DeadLetterFile opens the file that dead letters go to, of a pipeline or of
+// HTTP; the path is complete.
+func DeadLetterFile(path string, env block.Env) (connector.Sink, error) {
 	cfg := filesink.DefaultConfig()
 	cfg.Path, cfg.Append, cfg.Sync, cfg.Format = path, true, true, "json"
 	env.Dir = ""

@@ -36,7 +36,7 @@ func (s *stage) letters(cfg any, stateDir string, env block.Env) (connector.Sink
 	}
 	return exporter.Letters(s.DeadLetter,
 		func(topic string) (connector.Sink, error) { return cfg.(block.TopicOpener).OpenTopic(topic, env) },
-		func() (connector.Sink, error) { return deadLetterFile(path, env) })
+		func() (connector.Sink, error) { return DeadLetterFile(path, env) })
 }
 
 // letterFile is the default name of the dead letters of a block. Two long names

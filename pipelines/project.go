@@ -247,9 +247,10 @@ func loosePipelines(dir string, r *config.Resolver) ([]string, error) {
 }
 
 // StateDir is the folder of the state.
-func (p *Project) StateDir() string { return p.path(p.State.Path) }
+func (p *Project) StateDir() string { return p.Path(p.State.Path) }
 
-func (p *Project) path(path string) string {
+// Path is a path of the project file, made complete.
+func (p *Project) Path(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}

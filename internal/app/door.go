@@ -91,14 +91,14 @@ func (d *Daemon) openDoor(s *Settings, at place, old *door) (*door, error) {
 func (d *Daemon) openAll(next, old *door, s *Settings, clusters []pipelines.Cluster) error {
 	keys := []any{s.HTTP.rest, s.HTTP.TLS}
 	for _, c := range clusters {
-		key := config.Fingerprint(c.Name, c.Settings, s.HTTP.producer(c.Name))
+		key := config.Fingerprint(c.Name, c.Settings, s.HTTP.producer(c.Name), s.HTTP.letters)
 		i := slices.IndexFunc(old.clusters, func(c *served) bool { return c.key == key })
 		keys = append(keys, key)
 		if i >= 0 {
 			next.clusters = append(next.clusters, old.clusters[i])
 			continue
 		}
-		one, err := serveCluster(c, s.HTTP.producer(c.Name), d.pipelines.Ledger(httpLedger), d.env.Log)
+		one, err := serveCluster(c, &s.HTTP, s.Project.StateDir(), d.pipelines.Ledger(httpLedger), d.env.Log)
 		if err != nil {
 			return err
 		}
@@ -120,23 +120,30 @@ func (d *Daemon) openAll(next, old *door, s *Settings, clusters []pipelines.Clus
 	return nil
 }
 
-func serveCluster(c pipelines.Cluster, settings kafka.ProducerSettings, ledger *connector.Ledger, log *slog.Logger) (*served, error) {
+func serveCluster(c pipelines.Cluster, cfg *HTTP, stateDir string, ledger *connector.Ledger, log *slog.Logger) (*served, error) {
 	cluster, err := kafka.NewCluster(c.Name, c.Settings, log)
 	if err != nil {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
-	reg := prometheus.WrapRegistererWith(prometheus.Labels{"cluster": c.Name}, metrics)
-	sink, err := cluster.NewProducer(settings, "", reg)
+	named := func(name string) prometheus.Registerer {
+		return prometheus.WrapRegistererWith(prometheus.Labels{"cluster": name}, metrics)
+	}
+	reg := named(c.Name)
+	sink, err := cluster.NewProducer(cfg.producer(c.Name), "", reg)
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
 	if _, err := block.Register(reg, cluster.Collectors()); err != nil {
 		return nil, errors.Join(err, sink.Close(context.Background()), cluster.Close())
 	}
+	dead, err := letters(cfg.letters, cluster, c.Name, stateDir, named(c.Name+" dead letters"), log)
+	if err != nil {
+		return nil, errors.Join(err, sink.Close(context.Background()), cluster.Close())
+	}
 	// Without the name of a block, as clients know nothing of blocks.
 	e := exporter.New(sink, exporter.Config{BatchSize: httpBatch, Concurrent: true, Log: log.With("cluster", c.Name),
-		Origin: exporter.Origin{Pipeline: httpLedger}})
+		Origin: exporter.Origin{Pipeline: httpLedger}, DeadLetter: dead})
 	return &served{Cluster: cluster, metrics: metrics, exporter: e, out: ledger.Watch(e), reader: reader.New(cluster, log)}, nil
 }
 

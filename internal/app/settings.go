@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/connector/exporter"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
@@ -33,6 +34,7 @@ type Settings struct {
 type HTTP struct {
 	gateway.Config
 	rest      restproxy.Settings
+	letters   exporter.DeadLetter
 	kafkaRest *kafkarest.Config // nil when nothing of it is given
 }
 
@@ -92,9 +94,13 @@ func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
 	if p == nil || p.HTTP.Kind() == config.Null {
 		return o.withKafkaRest(cfg)
 	}
-	problems := p.HTTP.Named("http").Decode(&cfg.Config, "rest_proxy")
+	problems := p.HTTP.Named("http").Decode(&cfg.Config, "rest_proxy", "dead_letter")
 	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
 		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)
+	}
+	if letters := p.HTTP.Get("dead_letter"); letters.Kind() != config.Null {
+		problems = append(problems, letters.Named("http.dead_letter").Decode(&cfg.letters)...)
+		cfg.letters.Path = p.Path(cfg.letters.Path)
 	}
 	config.ResolvePaths(&cfg.Config, p.Dir)
 	if len(problems) == 0 {
@@ -115,9 +121,13 @@ func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
 func HTTPSchema() map[string]any {
 	schema := config.Schema(gateway.DefaultConfig(), "http")
 	rest := config.Schema(restproxy.DefaultSettings(), "rest_proxy")
+	letters := config.Schema(exporter.DeadLetter{}, "dead_letter")
+	letters["description"] = "where records go that Kafka refuses for good, beside the error that the client is answered; default none"
 	delete(rest, "$schema")
+	delete(letters, "$schema")
 	if properties, ok := schema["properties"].(map[string]any); ok {
 		properties["rest_proxy"] = rest
+		properties["dead_letter"] = letters
 	}
 	return schema
 }
