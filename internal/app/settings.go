@@ -38,6 +38,12 @@ type HTTP struct {
 	kafkaRest *kafkarest.Config // nil when nothing of it is given
 }
 
+// httpSection are the keys of http that are no door's.
+type httpSection struct {
+	Server     gateway.Config      `mapstructure:",squash"`
+	DeadLetter exporter.DeadLetter `mapstructure:"dead_letter" doc:"where records go that Kafka refuses for good, beside the error that the client is answered; default none"`
+}
+
 // Load reads everything. The Settings are usable only without a problem.
 func Load(o Options) (*Settings, config.Problems) {
 	if o.Resolver == nil {
@@ -94,13 +100,12 @@ func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
 	if p == nil || p.HTTP.Kind() == config.Null {
 		return o.withKafkaRest(cfg)
 	}
-	problems := p.HTTP.Named("http").Decode(&cfg.Config, "rest_proxy", "dead_letter")
+	own := httpSection{Server: cfg.Config}
+	problems := p.HTTP.Named("http").Decode(&own, "rest_proxy")
+	cfg.Config, cfg.letters = own.Server, own.DeadLetter
+	cfg.letters.Path = p.Path(cfg.letters.Path)
 	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
 		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)
-	}
-	if letters := p.HTTP.Get("dead_letter"); letters.Kind() != config.Null {
-		problems = append(problems, letters.Named("http.dead_letter").Decode(&cfg.letters)...)
-		cfg.letters.Path = p.Path(cfg.letters.Path)
 	}
 	config.ResolvePaths(&cfg.Config, p.Dir)
 	if len(problems) == 0 {
@@ -119,15 +124,11 @@ func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
 
 // HTTPSchema is the JSON Schema of the http section.
 func HTTPSchema() map[string]any {
-	schema := config.Schema(gateway.DefaultConfig(), "http")
+	schema := config.Schema(httpSection{Server: gateway.DefaultConfig()}, "http")
 	rest := config.Schema(restproxy.DefaultSettings(), "rest_proxy")
-	letters := config.Schema(exporter.DeadLetter{}, "dead_letter")
-	letters["description"] = "where records go that Kafka refuses for good, beside the error that the client is answered; default none"
 	delete(rest, "$schema")
-	delete(letters, "$schema")
 	if properties, ok := schema["properties"].(map[string]any); ok {
 		properties["rest_proxy"] = rest
-		properties["dead_letter"] = letters
 	}
 	return schema
 }
