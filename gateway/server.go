@@ -34,6 +34,7 @@ type Server struct {
 	log      *slog.Logger
 	metrics  *metrics
 	handlers atomic.Pointer[handlers]
+	running  chan struct{} // closed by Run
 	stopping chan struct{}
 
 	mu      sync.Mutex
@@ -47,7 +48,7 @@ type Server struct {
 
 // New returns a Server that does not listen yet.
 func New(cfg Config, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, log: log, metrics: newMetrics(), stopping: make(chan struct{}), leaving: map[*endpoint]bool{}, failed: make(chan error, 1)}
+	s := &Server{cfg: cfg, log: log, metrics: newMetrics(), running: make(chan struct{}), stopping: make(chan struct{}), leaving: map[*endpoint]bool{}, failed: make(chan error, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -104,6 +105,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.base = base
 	s.start(s.at)
 	s.mu.Unlock()
+	close(s.running)
 	var failure error
 	select {
 	case failure = <-s.failed:
@@ -111,6 +113,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	return errors.Join(failure, s.stop(ctx, cut))
 }
+
+// Running is closed when Run serves, and a Change can be made.
+func (s *Server) Running() <-chan struct{} { return s.running }
 
 // stop ends all listeners and waits for the requests.
 func (s *Server) stop(ctx context.Context, cut context.CancelFunc) error {

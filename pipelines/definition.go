@@ -159,10 +159,21 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 			d.Blocks = append(d.Blocks, b)
 		}
 	}
+	d.fingerprint += d.resolved()
 	if len(d.Blocks) == len(items) { // a block without name or type would only cause echoes
 		problems = append(problems, d.checkGraph()...)
 	}
 	return d, problems
+}
+
+// resolved is the fingerprint of what the blocks' settings have become, with
+// what the project gave them and the files they name.
+func (d *Definition) resolved() string {
+	settings := make([]any, len(d.Blocks))
+	for i, b := range d.Blocks {
+		settings[i] = b.part.settings()
+	}
+	return config.Fingerprint(settings...)
 }
 
 // decodeSchedule reads the map, or a plain cron expression in its place. A

@@ -14,7 +14,8 @@ import (
 // Fingerprint tells whether settings are the same as others: decoded structs,
 // with everything that was resolved into them and what stands in the files that
 // they name (text fields with the tag path:"file"). Secrets count and cannot be
-// read from it. Functions and channels do not count.
+// read from it. Functions, channels and fields that are not exported do not
+// count.
 func Fingerprint(settings ...any) string {
 	h := sha256.New()
 	for _, s := range settings {
@@ -66,6 +67,9 @@ func fingerprint(h hash.Hash, v reflect.Value, depth int) {
 func fingerprintStruct(h hash.Hash, v reflect.Value, depth int) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if !f.IsExported() {
+			continue // what was made of the others
+		}
 		fmt.Fprint(h, f.Name, " ")
 		fingerprint(h, v.Field(i), depth+1)
 		if f.Tag.Get("path") == "file" && f.Type.Kind() == reflect.String {

@@ -39,14 +39,13 @@ func TestFingerprint(t *testing.T) {
 		return config.Fingerprint(o, 7)
 	}
 	same := made(func(*outer) {})
-	if again := made(func(o *outer) { o.Do = nil }); again != same {
+	if again := made(func(o *outer) { o.Do, o.Ptr.hides = nil, "i" }); again != same {
 		t.Error("settings that are the same have another fingerprint")
 	}
 	seen := map[string]string{same: "nothing"}
 	for name, change := range map[string]func(*outer){
 		"a secret":      func(o *outer) { o.Secret = "t" },
 		"no pointer":    func(o *outer) { o.Ptr = nil },
-		"unexported":    func(o *outer) { o.Ptr.hides = "i" },
 		"another file":  func(o *outer) { o.Ptr.File = dir },
 		"one text":      func(o *outer) { o.List = []string{"ab"} },
 		"order":         func(o *outer) { o.List = []string{"b", "a"} },

@@ -56,6 +56,10 @@ func Start(ctx context.Context, s *Settings, env Env) (*Daemon, error) {
 		defer close(d.served)
 		d.failed = d.server.Run(ctx)
 	}()
+	select {
+	case <-d.server.Running():
+	case <-d.served:
+	}
 	return d, nil
 }
 
