@@ -10,36 +10,32 @@ import (
 	"github.com/headrace/headrace/connector"
 )
 
-// tailIdle is how long nothing must have come from a partition whose end the
-// broker has answered from: what stands there then are markers of transactions
-// and records of aborted ones, which are never delivered.
-const tailIdle = 2 * time.Second
+// tailIdle is how long nothing has come from a partition before it is looked
+// whether anything that is delivered stands before its end.
+const tailIdle = 50 * time.Millisecond
 
 // bounds ends a bounded group source: when every partition that the member
 // holds is read to where it ended at the start of the run.
 type bounds struct {
 	finish context.CancelFunc
-	oldest map[string]map[int32]int64
-	newest map[string]map[int32]int64
+	newest map[string]map[int32]int64 // the end of what is committed
 
 	mu   sync.Mutex
 	left int // partitions of the session that are not at their end
 }
 
-// takeBounds asks where the partitions of the topics begin and end now.
+// takeBounds asks where the partitions of the topics end now.
 func takeBounds(client sarama.Client, topics []string, finish context.CancelFunc) (*bounds, error) {
-	b := &bounds{finish: finish, oldest: map[string]map[int32]int64{}, newest: map[string]map[int32]int64{}}
+	b := &bounds{finish: finish, newest: map[string]map[int32]int64{}}
 	for _, topic := range topics {
 		partitions, err := client.Partitions(topic)
 		if err != nil {
 			return nil, connector.Errorf(connector.KindOf(classify(err)), "reading the topic %s: %w", topic, err)
 		}
-		b.oldest[topic], b.newest[topic] = map[int32]int64{}, map[int32]int64{}
+		b.newest[topic] = map[int32]int64{}
 		for _, p := range partitions {
-			for at, into := range map[int64]map[int32]int64{sarama.OffsetOldest: b.oldest[topic], sarama.OffsetNewest: b.newest[topic]} {
-				if into[p], err = client.GetOffset(topic, p, at); err != nil {
-					return nil, connector.Errorf(connector.KindOf(classify(err)), "asking for the end of %s, partition %d: %w", topic, p, err)
-				}
+			if b.newest[topic][p], err = stableEnd(client, topic, p); err != nil {
+				return nil, connector.Errorf(connector.KindOf(classify(err)), "asking for the end of %s, partition %d: %w", topic, p, err)
 			}
 		}
 	}
@@ -78,11 +74,6 @@ func (b *bounds) end(claim sarama.ConsumerGroupClaim) (end int64, there bool) {
 	if b == nil {
 		return -1, false
 	}
-	topic, partition := claim.Topic(), claim.Partition()
-	end = b.newest[topic][partition] // 0, the end, for a partition that is newer than the run
-	from := claim.InitialOffset()
-	if from == sarama.OffsetOldest {
-		from = b.oldest[topic][partition]
-	}
-	return end, from == sarama.OffsetNewest || from >= end
+	end = b.newest[claim.Topic()][claim.Partition()] // 0, the end, for a partition that is newer than the run
+	return end, claim.InitialOffset() >= end
 }

@@ -22,6 +22,7 @@ type claimReader struct {
 	end     int64 // where reading ends; -1: nowhere
 	atEnd   bool
 
+	at      int64                      // behind the last record that came
 	mark    connector.Watermark[int64] // positions to commit: the offset after a record
 	pending atomic.Int64
 	drained chan struct{} // told when pending falls to 0
@@ -75,7 +76,7 @@ func (c *claimReader) next() []*connector.Message {
 			if !open {
 				return nil
 			}
-			batch = append(batch, message(m))
+			batch, c.at = append(batch, message(m)), m.Offset+1
 			if c.atEnd = m.Offset == c.end-1; c.atEnd {
 				return batch
 			}
@@ -90,11 +91,27 @@ func (c *claimReader) next() []*connector.Message {
 		case <-timer:
 			return batch
 		case <-idle:
-			if c.atEnd = len(batch) == 0 && c.claim.HighWaterMarkOffset() >= c.end; c.atEnd {
+			if len(batch) > 0 {
+				continue
+			}
+			if c.atEnd = c.onlyMarkersLeft(); c.atEnd {
 				return c.next()
 			}
 		}
 	}
+}
+
+// onlyMarkersLeft reports that nothing is delivered any more before the end of a
+// bounded partition, and lets the position pass what stands there.
+func (c *claimReader) onlyMarkersLeft() bool {
+	nothing, err := bounded(c.session.Context(), func() (bool, error) {
+		return bare(c.h.client, c.claim.Topic(), c.claim.Partition(), c.at, c.end)
+	})
+	if err != nil || !nothing {
+		return false
+	}
+	c.passed(c.mark.Begin(c.end))
+	return true
 }
 
 func message(m *sarama.ConsumerMessage) *connector.Message {
@@ -148,11 +165,8 @@ func (c *claimReader) settle(ticket int64, r connector.Result) {
 			c.h.fail(connector.Errorf(connector.KindOf(r.Err), "delivering a record of %s, partition %d: %w", c.claim.Topic(), c.claim.Partition(), r.Err))
 			close(c.failed)
 		})
-	} else if c.mark.Done(ticket) {
-		if next, ok := c.mark.Position(); ok {
-			c.session.MarkOffset(c.claim.Topic(), c.claim.Partition(), next, "")
-			c.h.progress.Add(1)
-		}
+	} else {
+		c.passed(ticket)
 	}
 	if c.pending.Add(-1) == 0 {
 		select {
@@ -161,6 +175,18 @@ func (c *claimReader) settle(ticket int64, r connector.Result) {
 		}
 	}
 	c.h.unacked.Done()
+}
+
+// passed marks a piece as done and lets the position be committed, with what
+// was stored beside it at the start.
+func (c *claimReader) passed(ticket int64) {
+	if !c.mark.Done(ticket) {
+		return
+	}
+	if next, ok := c.mark.Position(); ok {
+		c.session.MarkOffset(c.claim.Topic(), c.claim.Partition(), next, c.h.start.text(c.claim.Topic()))
+		c.h.progress.Add(1)
+	}
 }
 
 // drain waits for acknowledgements while the partition is still ours, so that

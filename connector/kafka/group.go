@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/backoff"
@@ -42,25 +43,32 @@ const (
 )
 
 // NewGroupSource returns a source that reads topics as a member of a consumer
-// group. Positions are committed only up to the last record with nothing
+// group. The start of each partition is resolved once and committed before its
+// first record is published; Initial counts for the group's first start only.
+// Positions are committed only up to the last record with nothing
 // unacknowledged before it. A record that could not be delivered is read
 // again, with growing pauses; when five attempts in a row bring no progress,
 // Run returns the reason. Only committed records of transactions are read.
-func (c *Cluster) NewGroupSource(cfg GroupConfig) connector.Source {
+func (c *Cluster) NewGroupSource(cfg GroupConfig) *GroupSource {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.BatchSize = positive(cfg.BatchSize, 100)
-	return &groupSource{cluster: c, cfg: cfg}
+	return &GroupSource{cluster: c, cfg: cfg, metrics: newGroupMetrics()}
 }
 
-type groupSource struct {
+// GroupSource is the source that NewGroupSource returns.
+type GroupSource struct {
 	cluster *Cluster
 	cfg     GroupConfig
+	metrics *groupMetrics
 }
 
+// Collectors are the metrics of the source.
+func (g *GroupSource) Collectors() []prometheus.Collector { return g.metrics.collectors() }
+
 // Run implements connector.Source.
-func (g *groupSource) Run(ctx context.Context, _ connector.Start, out connector.Output) error {
+func (g *GroupSource) Run(ctx context.Context, _ connector.Start, out connector.Output) error {
 	client, err := g.open(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -76,7 +84,7 @@ func (g *groupSource) Run(ctx context.Context, _ connector.Start, out connector.
 	told := ctx
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
-	h := &groupHandler{cfg: &g.cfg, run: ctx, out: out}
+	h := &groupHandler{cfg: &g.cfg, run: ctx, out: out, client: client, start: &groupStart{cfg: &g.cfg, client: client, metrics: g.metrics}}
 	if g.cfg.Bounded {
 		if h.bounds, err = takeBounds(client, g.cfg.Topics, finish); err != nil {
 			return errors.Join(err, group.Close())
@@ -97,7 +105,7 @@ func (g *groupSource) Run(ctx context.Context, _ connector.Start, out connector.
 
 // open makes a client of its own: a group's long polls must not stand before
 // the produce requests of a shared connection.
-func (g *groupSource) open(ctx context.Context) (sarama.Client, error) {
+func (g *GroupSource) open(ctx context.Context) (sarama.Client, error) {
 	cfg, err := g.cluster.SaramaConfig()
 	if err != nil {
 		return nil, err
@@ -129,7 +137,7 @@ func (g *groupSource) open(ctx context.Context) (sarama.Client, error) {
 
 // sessions joins the group again and again: each rebalance, and each record
 // that could not be delivered, ends a session.
-func (g *groupSource) sessions(ctx context.Context, group sarama.ConsumerGroup, h *groupHandler) error {
+func (g *GroupSource) sessions(ctx context.Context, group sarama.ConsumerGroup, h *groupHandler) error {
 	failures := 0
 	for ctx.Err() == nil {
 		before := h.progress.Load()
@@ -164,6 +172,8 @@ type groupHandler struct {
 	run context.Context // of Run: its end stops reading, not the wait for acks
 	out connector.Output
 
+	client   sarama.Client
+	start    *groupStart
 	bounds   *bounds    // nil: Run goes on until it is told to stop
 	publish  sync.Mutex // one Publish at a time, as from any other source
 	unacked  sync.WaitGroup
@@ -175,6 +185,9 @@ type groupHandler struct {
 
 // Setup implements sarama.ConsumerGroupHandler.
 func (h *groupHandler) Setup(s sarama.ConsumerGroupSession) error {
+	if err := h.start.begin(s.Context(), s); err != nil {
+		return err
+	}
 	h.bounds.begin(s.Claims())
 	return nil
 }
@@ -187,6 +200,7 @@ func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 func (h *groupHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	c := &claimReader{h: h, session: s, claim: claim, failed: make(chan struct{}), drained: make(chan struct{}, 1)}
 	c.end, c.atEnd = h.bounds.end(claim)
+	c.at = claim.InitialOffset()
 	err := c.read()
 	c.drain()
 	return err

@@ -2,12 +2,14 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -42,6 +44,9 @@ func fill(t *testing.T, c *kgo.Client, topic string, partitions, each int) {
 func committed(t *testing.T, c *kgo.Client, group, topic string) map[int32]int64 {
 	t.Helper()
 	offsets, err := kadm.NewClient(c).FetchOffsets(t.Context(), group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

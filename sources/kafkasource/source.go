@@ -122,7 +122,7 @@ func Open(cfg Config, env block.Env) (connector.Source, error) {
 		return nil, errors.Join(err, cluster.Close())
 	}
 	return connector.SourceFunc(func(ctx context.Context, from connector.Start, out connector.Output) error {
-		remove, err := block.Register(env.Registerer(env.Block), cluster.Collectors())
+		remove, err := block.Register(env.Registerer(env.Block), append(cluster.Collectors(), source.Collectors()...))
 		if err != nil {
 			return errors.Join(err, cluster.Close())
 		}
@@ -134,7 +134,7 @@ func Open(cfg Config, env block.Env) (connector.Source, error) {
 // New returns a source on the cluster, which stays the caller's to close. Keys,
 // values, headers and times of the records are kept; topic and partition are
 // not, so that the exporter's own rules decide where they go.
-func New(cluster *kafka.Cluster, cfg Config, env block.Env) (connector.Source, error) {
+func New(cluster *kafka.Cluster, cfg Config, env block.Env) (*kafka.GroupSource, error) {
 	for _, f := range cfg.Validate() {
 		return nil, connector.Errorf(connector.Invalid, "kafka data_loader: %s: %s", f.Path, f.Message)
 	}
