@@ -54,6 +54,9 @@ func (c *claimReader) read() error {
 // ends the session.
 func (c *claimReader) next() []*connector.Message {
 	if c.atEnd {
+		if c.at < c.end { // behind what is never delivered, once the records before it are
+			c.passed(c.mark.Begin(c.end))
+		}
 		c.h.bounds.reached()
 		<-c.session.Context().Done()
 		return nil
@@ -91,27 +94,24 @@ func (c *claimReader) next() []*connector.Message {
 		case <-timer:
 			return batch
 		case <-idle:
-			if len(batch) > 0 {
+			if c.atEnd = c.onlyMarkersLeft(); !c.atEnd {
 				continue
 			}
-			if c.atEnd = c.onlyMarkersLeft(); c.atEnd {
-				return c.next()
+			if len(batch) > 0 {
+				return batch
 			}
+			return c.next()
 		}
 	}
 }
 
 // onlyMarkersLeft reports that nothing is delivered any more before the end of a
-// bounded partition, and lets the position pass what stands there.
+// bounded partition.
 func (c *claimReader) onlyMarkersLeft() bool {
 	nothing, err := bounded(c.session.Context(), func() (bool, error) {
 		return bare(c.h.client, c.claim.Topic(), c.claim.Partition(), c.at, c.end)
 	})
-	if err != nil || !nothing {
-		return false
-	}
-	c.passed(c.mark.Begin(c.end))
-	return true
+	return err == nil && nothing
 }
 
 func message(m *sarama.ConsumerMessage) *connector.Message {

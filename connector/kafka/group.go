@@ -37,7 +37,8 @@ type GroupConfig struct {
 const (
 	rebalanceWait    = 10 * time.Second // for acknowledgements before a partition is given away
 	commitEvery      = time.Second
-	sessionFailures  = 5 // in a row, without progress, end the run
+	sessionFailures  = 5                     // in a row, without progress, end the run
+	boundedWait      = 50 * time.Millisecond // the long poll of a run that ends
 	firstSessionWait = 500 * time.Millisecond
 	maxSessionWait   = 15 * time.Second
 )
@@ -86,7 +87,7 @@ func (g *GroupSource) Run(ctx context.Context, _ connector.Start, out connector.
 	defer finish()
 	h := &groupHandler{cfg: &g.cfg, run: ctx, out: out, client: client, start: &groupStart{cfg: &g.cfg, client: client, metrics: g.metrics}}
 	if g.cfg.Bounded {
-		if h.bounds, err = takeBounds(client, g.cfg.Topics, finish); err != nil {
+		if h.bounds, err = takeBounds(client, g.cfg.Topics, func() { out.Flush(); finish() }); err != nil {
 			return errors.Join(err, group.Close())
 		}
 	}
@@ -122,6 +123,11 @@ func (g *GroupSource) open(ctx context.Context) (sarama.Client, error) {
 	cfg.Consumer.Group.Rebalance.Retry.Max = 2
 	cfg.Consumer.Group.Rebalance.Retry.Backoff = time.Second
 	cfg.Consumer.MaxProcessingTime = time.Second // back-pressure is normal and no reason to pause a partition
+	if g.cfg.Bounded {
+		// A broker answers the requests of a connection one after another: whoever
+		// asks what stands at the end of a partition waits for the long poll.
+		cfg.Consumer.MaxWaitTime = boundedWait
+	}
 	client, err := g.cluster.openClient(ctx, cfg)
 	if err != nil {
 		return nil, err

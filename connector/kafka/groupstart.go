@@ -64,6 +64,9 @@ func (g *groupStart) begin(ctx context.Context, s sarama.ConsumerGroupSession) e
 			return err
 		}
 		first := firstStart(stored, len(all))
+		if g.text(topic) != "" && first == len(all) && !anyStored(stored) {
+			first = 0 // brokers forget the positions in a topic that was deleted: it was made anew
+		}
 		text := startText(first)
 		g.setText(topic, text)
 		moved := map[int32]int64{}
@@ -118,6 +121,15 @@ func firstStart(stored map[int32]place, now int) int {
 	return 0 // those without a position came later, as far as anybody knows
 }
 
+func anyStored(stored map[int32]place) bool {
+	for _, at := range stored {
+		if at.offset >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // place returns where a partition begins, and says so when that is not where the
 // group stopped.
 func (g *groupStart) place(topic string, p int32, at place, first int) (int64, error) {
@@ -128,7 +140,7 @@ func (g *groupStart) place(topic string, p int32, at place, first int) (int64, e
 	log := g.cfg.Log.With("group", g.cfg.Group, "topic", topic, "partition", p)
 	switch {
 	case at.offset < 0 && int(p) >= first:
-		log.Info("a partition that was added later is read from its beginning", "offset", oldest)
+		log.Info("a partition that came later is read from its beginning", "offset", oldest)
 		return oldest, nil
 	case at.offset < 0 && g.cfg.Initial == OffsetEarliest:
 		return oldest, nil
