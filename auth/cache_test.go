@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/internal/backoff"
 )
 
 // issuer is a source that numbers its tokens and fails when told to.
@@ -132,6 +133,7 @@ func TestAGoodTokenOutlivesFailedRenewals(t *testing.T) {
 			t.Fatalf("an ended token was handed out: %s", tok.Expiry)
 		}
 		src.fail.Store(nil)
+		time.Sleep(maxBackoff)
 		if _, err := c.Token(context.Background()); err != nil {
 			t.Fatalf("no recovery: %v", err)
 		}
@@ -150,6 +152,7 @@ func TestTroubleIsTriedAgainAndRefusalsAreNot(t *testing.T) {
 		if n := src.calls.Load(); n != callerTries {
 			t.Fatalf("%d requests", n)
 		}
+		time.Sleep(maxBackoff)
 		src.calls.Store(0)
 		src.failWith(connector.Errorf(connector.Unauthenticated, "wrong secret"))
 		start := time.Now()
@@ -161,7 +164,7 @@ func TestTroubleIsTriedAgainAndRefusalsAreNot(t *testing.T) {
 		if n := src.calls.Load(); n != 1 || time.Since(start) != 0 {
 			t.Fatalf("%d requests in %s for refused credentials", n, time.Since(start))
 		}
-		time.Sleep(2 * refusalHold)
+		time.Sleep(2 * firstRefusal)
 		src.fail.Store(nil)
 		if _, err := c.Token(context.Background()); err != nil {
 			t.Fatal(err)
@@ -204,6 +207,89 @@ headrace_oauth_token_lifetime_seconds{source="main"} 60
 `), "headrace_oauth_token_lifetime_seconds")
 		if err != nil {
 			t.Fatal(err)
+		}
+		_ = c.Close()
+	})
+}
+
+// What the endpoint asks for is obeyed, by everybody who asks it.
+func TestAnEndpointIsLeftAloneAsLongAsItAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &issuer{life: time.Minute}
+		src.failWith(&connector.Error{Kind: connector.Unavailable, RetryAfter: time.Minute, Err: errors.New("HTTP 429")})
+		url := "https://id.example.com/" + t.Name()
+		var all []*Cached
+		for range 4 {
+			all = append(all, NewCached(src, CacheOptions{Endpoint: url}))
+		}
+		var wg sync.WaitGroup
+		start := time.Now()
+		if _, err := all[0].Token(context.Background()); connector.KindOf(err) != connector.Unavailable {
+			t.Fatal(err)
+		}
+		for n := range 20 {
+			wg.Go(func() {
+				_, err := all[n%4].Token(context.Background())
+				var e *connector.Error
+				if !errors.As(err, &e) || e.Kind != connector.Unavailable || e.RetryAfter < 59*time.Second || e.RetryAfter > 67*time.Second {
+					t.Errorf("got %+v", e)
+				}
+			})
+		}
+		wg.Wait()
+		if n := src.calls.Load(); n != 1 || time.Since(start) != 0 {
+			t.Fatalf("%d requests, %s", n, time.Since(start))
+		}
+		src.fail.Store(nil)
+		time.Sleep(67 * time.Second)
+		for _, c := range all {
+			if _, err := c.Token(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+		}
+	})
+}
+
+// In an outage the pauses grow, however many callers there are.
+func TestAnOutageCostsOneAttemptAStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &issuer{life: time.Minute}
+		src.failWith(connector.Errorf(connector.Unavailable, "HTTP 503"))
+		c := NewCached(src, CacheOptions{Endpoint: "https://id.example.com/" + t.Name()})
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = c.Token(ctx)
+					backoff.Sleep(ctx, 10*time.Millisecond)
+				}
+			})
+		}
+		wg.Wait()
+		if n := src.calls.Load(); n < 7 || n > 14 { // pauses of 0.5, 1, 2, 4, 8, 10, 10 s …, each up to half shorter
+			t.Fatalf("%d requests in 50 s", n)
+		}
+		_ = c.Close()
+	})
+}
+
+// A refusal of credentials is not asked again at each call, and its renewal does
+// not spin.
+func TestRefusalsAreHeldLongerEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &issuer{life: time.Minute}
+		c := NewCached(src, CacheOptions{})
+		want(t, c, "token-1")
+		src.failWith(connector.Errorf(connector.Unauthenticated, "wrong secret"))
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			_, _ = c.Token(context.Background())
+		}
+		if n := src.calls.Load() - 1; n < 3 || n > 7 {
+			t.Fatalf("%d requests in the minute behind a refusal", n)
 		}
 		_ = c.Close()
 	})

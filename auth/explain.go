@@ -5,39 +5,24 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/redact"
 )
 
-// explain says what a failed token request means. The body of the response
-// never goes into an error: only the OAuth error code, and the description
-// with every secret of the request taken out.
+// explain says why a token request got no answer.
 func explain(tokenURL string, err error, secrets []string) error {
-	at := "requesting a token from " + redactURL(tokenURL)
-	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) && refused.Response != nil {
-		return explainResponse(at, refused, secrets)
-	}
-	if classified := ExplainTransport(at, err, Keys{URL: "oauth_token_url", CA: "oauth_cafile", Client: "oauth_client_auth: mtls", Wait: requestTimeout}); classified != nil {
+	at := "requesting a token from " + RedactURL(tokenURL)
+	if classified := ExplainTransport(at, err, Keys{URL: "oauth_token_url", CA: "oauth_cafile", Client: "oauth_client_auth: mtls", Wait: requestTimeout, Plain: strings.HasPrefix(tokenURL, "http:")}); classified != nil {
 		return classified
 	}
-	switch cause := withoutURL(err); {
-	case strings.Contains(err.Error(), "missing access_token"), strings.Contains(err.Error(), "cannot parse json"):
-		return connector.Errorf(connector.Unauthenticated, "%s: the answer is not that of a token endpoint; check oauth_token_url", at)
-	default:
-		return connector.Errorf(connector.Unavailable, "%s: %s", at, redact.Foreign(cause.Error(), secrets...))
-	}
+	return connector.Errorf(connector.Unavailable, "%s: %s", at, redact.Foreign(withoutURL(err).Error(), secrets...))
 }
 
 // Keys are the names that the settings of a connection have, for messages.
@@ -46,6 +31,7 @@ type Keys struct {
 	CA     string        // what the CAs to trust are given with
 	Client string        // what a client certificate is given with
 	Wait   time.Duration // how long an answer was waited for; 0 when it is not known
+	Plain  bool          // the URL is http://
 }
 
 // ExplainTransport says what an HTTP request that got no response failed on,
@@ -78,6 +64,8 @@ func ExplainTransport(what string, err error, k Keys) error {
 		return connector.Errorf(connector.Unauthenticated, "%s: the server does not speak TLS; use http:// in %s, or its TLS port: %w", what, k.URL, cause)
 	case errors.As(err, &op) && op.Op == "remote error":
 		return connector.Errorf(connector.Unauthenticated, "%s: it refused the TLS handshake; does it ask for a client certificate (%s)?: %w", what, k.Client, cause)
+	case k.Plain && answersTLS(err):
+		return connector.Errorf(connector.Unauthenticated, "%s: the server speaks TLS on this port; write https:// in %s, or use its plain port", what, k.URL)
 	case errors.As(err, &dns):
 		return connector.Errorf(connector.Unavailable, "%s: no such host; check %s: %w", what, k.URL, cause)
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -87,64 +75,21 @@ func ExplainTransport(what string, err error, k Keys) error {
 			return connector.Errorf(connector.Unavailable, "%s: no answer in time", what)
 		}
 		return connector.Errorf(connector.Unavailable, "%s: no answer in %s", what, k.Wait)
+	case k.Plain && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return connector.Errorf(connector.Unavailable, "%s: it closed the connection without an answer; if this port speaks TLS, write https:// in %s", what, k.URL)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return connector.Errorf(connector.Unavailable, "%s: it closed the connection without an answer; look into its log, and at what stands before it", what)
 	case errors.As(err, &op):
 		return connector.Errorf(connector.Unavailable, "%s: %w", what, cause)
 	}
 	return nil
 }
 
-func explainResponse(at string, r *oauth2.RetrieveError, secrets []string) error {
-	status := r.Response.StatusCode
-	what := fmt.Sprintf("%s: HTTP %d", at, status)
-	if r.ErrorCode != "" {
-		what += " " + redact.Foreign(r.ErrorCode, secrets...)
-	}
-	if r.ErrorDescription != "" {
-		what += " (" + redact.Foreign(r.ErrorDescription, secrets...) + ")"
-	}
-	switch {
-	case status == http.StatusTooManyRequests:
-		return &connector.Error{Kind: connector.Throttled, RetryAfter: retryAfter(r.Response), Err: errors.New(what)}
-	case status >= 500:
-		return &connector.Error{Kind: connector.Unavailable, RetryAfter: retryAfter(r.Response), Err: errors.New(what + "; the identity provider is in trouble")}
-	case r.ErrorCode != "":
-		return connector.Errorf(connector.Unauthenticated, "%s; %s", what, adviceFor(r.ErrorCode))
-	case status/100 == 3:
-		return connector.Errorf(connector.Unauthenticated, "%s: it redirects, which is not followed with credentials; check oauth_token_url", what)
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return connector.Errorf(connector.Unauthenticated, "%s; check oauth_client_id and oauth_client_secret", what)
-	default:
-		return connector.Errorf(connector.Unauthenticated, "%s; check oauth_token_url", what)
-	}
-}
-
-// adviceFor says what to change for an error code of RFC 6749 section 5.2 and
-// RFC 8693.
-func adviceFor(code string) string {
-	switch code {
-	case "invalid_client":
-		return "check oauth_client_id, oauth_client_secret and oauth_client_auth"
-	case "unauthorized_client": // Keycloak's answer to a wrong secret too
-		return "check oauth_client_id and oauth_client_secret, and allow the client this grant: in Keycloak, switch on its service account"
-	case "invalid_scope":
-		return "check oauth_scope; the client must be allowed each scope"
-	case "invalid_target":
-		return "check oauth_audience"
-	case "invalid_grant":
-		return "the subject token or assertion was not accepted; check its file, audience and life"
-	case "unsupported_grant_type":
-		return "the identity provider does not know this grant; is token exchange switched on?"
-	default:
-		return "check the oauth_ keys"
-	}
-}
-
-func retryAfter(r *http.Response) time.Duration {
-	n, err := strconv.Atoi(r.Header.Get("Retry-After"))
-	if err != nil || n < 0 || n > 3600 {
-		return 0
-	}
-	return time.Duration(n) * time.Second
+// answersTLS reports an answer that begins as a TLS alert does, where HTTP was
+// expected; the HTTP client gives it as text alone.
+func answersTLS(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "malformed HTTP") && strings.Contains(text, `\x15\x03`)
 }
 
 func isTimeout(err error) bool {
@@ -162,8 +107,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// redactURL keeps what names the endpoint: no user, no query.
-func redactURL(raw string) string {
+// RedactURL keeps what names the endpoint: no user, no query.
+func RedactURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "the token endpoint"

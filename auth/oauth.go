@@ -3,15 +3,10 @@ package auth
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
@@ -35,10 +30,13 @@ type OAuthConfig struct {
 	TokenURL     string
 	ClientID     string
 	ClientSecret connector.Secret
-	ClientAuth   ClientAuth // default ClientSecretPost
-	Scope        string
-	Audience     string
-	Params       map[string]connector.Secret // further form fields
+	// ClientSecretFile is the file that the client secret came from. It is read
+	// at each request, so that a rotated secret is used by the next.
+	ClientSecretFile string
+	ClientAuth       ClientAuth // default ClientSecretPost
+	Scope            string
+	Audience         string
+	Params           map[string]connector.Secret // further form fields
 
 	// AssertionFile holds a client assertion (RFC 7523) issued by a platform:
 	// a workload token of Kubernetes, GitHub or GitLab. Read at each request.
@@ -77,7 +75,7 @@ type oauthSource struct{ cfg OAuthConfig }
 
 // Token makes one token request. Errors are classified: refused credentials
 // are Unauthenticated and name the OAuth error code, trouble on the way or on
-// the server is Unavailable.
+// the server is Unavailable, with the time that the server asks to be left alone.
 func (s *oauthSource) Token(ctx context.Context) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -86,29 +84,35 @@ func (s *oauthSource) Token(ctx context.Context) (Token, error) {
 		return Token{}, err
 	}
 	defer client.CloseIdleConnections()
-	conf, secrets, err := s.request()
+	req, secrets, err := s.request(ctx)
 	if err != nil {
 		return Token{}, err
 	}
 	issued := time.Now() // before the request, so that expiry is early rather than late
-	tok, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+	resp, err := client.Do(req)
 	if err != nil {
 		return Token{}, explain(s.cfg.TokenURL, err, secrets)
 	}
-	return s.accept(tok, issued)
+	defer func() { _ = resp.Body.Close() }()
+	got, err := readAnswer(s.cfg.TokenURL, resp, secrets)
+	if err != nil {
+		return Token{}, err
+	}
+	return s.accept(got, issued)
 }
 
-func (s *oauthSource) accept(tok *oauth2.Token, issued time.Time) (Token, error) {
-	if t := tok.Type(); !strings.EqualFold(t, "bearer") && !strings.EqualFold(t, "N_A") {
-		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: it issued a token of another type (%s) than bearer", redactURL(s.cfg.TokenURL), redact.Foreign(t))
+func (s *oauthSource) accept(got answer, issued time.Time) (Token, error) {
+	at := "requesting a token from " + RedactURL(s.cfg.TokenURL)
+	if t := got.Type; t != "" && !strings.EqualFold(t, "bearer") && !strings.EqualFold(t, "N_A") {
+		return Token{}, connector.Errorf(connector.Unauthenticated, "%s: it issued a token of another type (%s) than bearer", at, redact.Foreign(t))
 	}
-	if strings.ContainsAny(tok.AccessToken, "\x00\x01\r\n ") {
-		return Token{}, connector.Errorf(connector.Unauthenticated, "requesting a token from %s: the token holds characters that no bearer token has", redactURL(s.cfg.TokenURL))
+	if strings.ContainsAny(got.Token, "\x00\x01\r\n ") {
+		return Token{}, connector.Errorf(connector.Unauthenticated, "%s: the token holds characters that no bearer token has", at)
 	}
-	out := Token{Value: connector.Secret(tok.AccessToken), Issued: issued}
-	switch claims, err := ParseClaims(tok.AccessToken); {
-	case !tok.Expiry.IsZero(): // expires_in, counted from the answer; count it from the request
-		out.Expiry = issued.Add(tok.Expiry.Sub(issued).Truncate(time.Second))
+	out := Token{Value: connector.Secret(got.Token), Issued: issued}
+	switch claims, err := ParseClaims(got.Token); {
+	case got.ExpiresIn > 0:
+		out.Expiry = issued.Add(time.Duration(got.ExpiresIn) * time.Second)
 	case err == nil && !claims.Expiry.IsZero():
 		out.Expiry = claims.Expiry
 		if !claims.IssuedAt.IsZero() { // count by the issuer's clock, which may differ from ours
@@ -118,12 +122,16 @@ func (s *oauthSource) accept(tok *oauth2.Token, issued time.Time) (Token, error)
 	return out, nil
 }
 
-// request makes the parameters of one token request, and what must never show
-// in an error about it.
-func (s *oauthSource) request() (*clientcredentials.Config, []string, error) {
+// request makes one token request, and says what must never show in an error
+// about it.
+func (s *oauthSource) request(ctx context.Context) (*http.Request, []string, error) {
 	c := &s.cfg
-	secrets := []string{c.ClientSecret.Reveal()}
-	form := url.Values{}
+	secret, err := s.secret()
+	if err != nil {
+		return nil, nil, err
+	}
+	secrets := []string{secret}
+	form := url.Values{"grant_type": {"client_credentials"}}
 	set := func(key, value string) {
 		if value != "" {
 			form.Set(key, value)
@@ -134,28 +142,7 @@ func (s *oauthSource) request() (*clientcredentials.Config, []string, error) {
 		secrets = append(secrets, v.Reveal())
 	}
 	set("audience", c.Audience)
-	conf := &clientcredentials.Config{
-		TokenURL: c.TokenURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
-		EndpointParams: form, AuthStyle: oauth2.AuthStyleInParams,
-	}
-	if c.Scope != "" {
-		conf.Scopes = []string{c.Scope}
-	}
-	assertion, err := s.assertion()
-	if err != nil {
-		return nil, nil, err
-	}
-	switch {
-	case assertion != "":
-		secrets = append(secrets, assertion)
-		form.Set("client_assertion_type", assertionType)
-		form.Set("client_assertion", assertion)
-		conf.ClientSecret = ""
-	case c.ClientAuth == ClientSecretBasic:
-		conf.AuthStyle = oauth2.AuthStyleInHeader
-	case c.ClientAuth == MutualTLS:
-		conf.ClientSecret = ""
-	}
+	set("scope", c.Scope)
 	if c.SubjectTokenFile != "" {
 		subject, err := readToken(c.SubjectTokenFile)
 		if err != nil {
@@ -170,7 +157,43 @@ func (s *oauthSource) request() (*clientcredentials.Config, []string, error) {
 			form.Set("requested_token_type", "urn:ietf:params:oauth:token-type:access_token")
 		}
 	}
-	return conf, secrets, nil
+	assertion, err := s.assertion()
+	if err != nil {
+		return nil, nil, err
+	}
+	secrets = append(secrets, assertion)
+	basic := false
+	switch {
+	case assertion != "":
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", assertion)
+		set("client_id", c.ClientID)
+	case c.ClientAuth == ClientSecretBasic:
+		basic = true
+	case c.ClientAuth == MutualTLS:
+		set("client_id", c.ClientID)
+	default:
+		set("client_id", c.ClientID)
+		set("client_secret", secret)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.TokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, nil, connector.Errorf(connector.Invalid, "requesting a token: oauth_token_url is not a URL")
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	if basic { // RFC 6749, 2.3.1: both are form-encoded first
+		req.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(secret))
+	}
+	return req, secrets, nil
+}
+
+// secret is the client secret as it is now.
+func (s *oauthSource) secret() (string, error) {
+	if s.cfg.ClientSecretFile == "" {
+		return s.cfg.ClientSecret.Reveal(), nil
+	}
+	return readSecret(s.cfg.ClientSecretFile)
 }
 
 func (s *oauthSource) assertion() (string, error) {
@@ -181,27 +204,6 @@ func (s *oauthSource) assertion() (string, error) {
 		return s.signAssertion()
 	}
 	return "", nil
-}
-
-// readToken reads a token that a platform keeps fresh in a file.
-func readToken(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", redact.File(err))
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxTokenFileBytes+1)) // a device or a pipe has no size
-	if err != nil {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file: %w; check the path and the rights", redact.File(err))
-	}
-	tok := strings.TrimSpace(string(b))
-	if tok == "" || len(b) > maxTokenFileBytes {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file %s: it must hold one token", redact.Path(path))
-	}
-	if strings.ContainsAny(tok, " \r\n\t") {
-		return "", connector.Errorf(connector.Unauthenticated, "reading the token file %s: it must hold one token and nothing else", redact.Path(path))
-	}
-	return tok, nil
 }
 
 // httpClient is made anew for each request, which come minutes apart, so that
@@ -218,7 +220,7 @@ func (s *oauthSource) httpClient() (*http.Client, error) {
 	if s.cfg.TLS != nil {
 		cfg, err := s.cfg.TLS.Config("") // the transport fills in the name
 		if err != nil {
-			return nil, connector.Errorf(connector.Unauthenticated, "preparing TLS with the token endpoint %s: %w", redactURL(s.cfg.TokenURL), err)
+			return nil, connector.Errorf(connector.Unauthenticated, "preparing TLS with the token endpoint %s: %w", RedactURL(s.cfg.TokenURL), err)
 		}
 		transport.TLSClientConfig = cfg
 	}
@@ -231,17 +233,5 @@ func (s *oauthSource) httpClient() (*http.Client, error) {
 
 // String names the source without secrets.
 func (s *oauthSource) String() string {
-	return fmt.Sprintf("token endpoint %s", redactURL(s.cfg.TokenURL))
-}
-
-// File is a source of a token that something else keeps fresh in a file; it is
-// read at each call.
-func File(path string) TokenSource {
-	return TokenSourceFunc(func(ctx context.Context) (Token, error) {
-		value, err := readToken(path)
-		if err != nil {
-			return Token{}, err
-		}
-		return Static(connector.Secret(value)).Token(ctx)
-	})
+	return fmt.Sprintf("token endpoint %s", RedactURL(s.cfg.TokenURL))
 }

@@ -10,7 +10,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -230,10 +232,13 @@ func TestFailuresAreClassifiedAndRedacted(t *testing.T) {
 		{"service account off", 401, `{"error":"unauthorized_client","error_description":"Client not enabled"}`, connector.Unauthenticated, "service account"},
 		{"bad scope", 400, `{"error":"invalid_scope"}`, connector.Unauthenticated, "oauth_scope"},
 		{"bad audience", 400, `{"error":"invalid_target"}`, connector.Unauthenticated, "oauth_audience"},
-		{"wrong path", 404, `<html>hunter2-hunter2</html>`, connector.Unauthenticated, "oauth_token_url"},
+		{"wrong path", 404, `<html>hunter2-hunter2</html>`, connector.Unauthenticated, "check the realm's name and the path in oauth_token_url"},
+		{"wrong realm of Keycloak", 404, `{"error":"Realm does not exist"}`, connector.Unauthenticated, "check the realm's name in oauth_token_url"},
+		{"wrong method", 405, ``, connector.Unauthenticated, "check the realm's name and the path in oauth_token_url"},
+		{"an error with status 200", 200, `{"error":"invalid_scope"}`, connector.Unauthenticated, "oauth_scope"},
 		{"redirect", 302, ``, connector.Unauthenticated, "redirects"},
 		{"trouble", 500, `stack trace hunter2-hunter2`, connector.Unavailable, "HTTP 500"},
-		{"too many", 429, `{}`, connector.Throttled, "HTTP 429"},
+		{"too many", 429, `{}`, connector.Unavailable, "asked too often"},
 		{"a login page", 200, `<html>hunter2-hunter2`, connector.Unauthenticated, "not that of a token endpoint"},
 		{"no token", 200, `{"id_token":"hunter2-hunter2"}`, connector.Unauthenticated, "not that of a token endpoint"},
 		{"not bearer", 200, `{"access_token":"hunter2-hunter2","token_type":"DPoP"}`, connector.Unauthenticated, "DPoP"},
@@ -294,5 +299,113 @@ func TestReadyMadeTokens(t *testing.T) {
 	c, err := ParseClaims("e30." + claims + ".x")
 	if err != nil || len(c.Audience) != 2 || c.Issuer != "i" {
 		t.Fatalf("%+v %v", c, err)
+	}
+}
+
+// Answers as some providers write them.
+func TestAnswersThatAreTaken(t *testing.T) {
+	const token = "opaque-token"
+	for _, tc := range []struct {
+		kind, body string
+		life       time.Duration
+	}{
+		{"application/json", `{"access_token":"opaque-token","expires_in":300.0}`, 300 * time.Second},
+		{"application/json", `{"access_token":"opaque-token","expires_in":"299.9"}`, 299 * time.Second},
+		{"application/json", `{"access_token":"opaque-token","expires_in":3e2}`, 300 * time.Second},
+		{"application/json", `{"access_token":"opaque-token","expires_in":null}`, 0},
+		{"application/json", `{"access_token":"opaque-token","expires_in":-1}`, 0},
+		{"application/json", `{"access_token":"opaque-token","expires_in":1e300}`, 100 * 365 * 24 * time.Hour},
+		{"application/json", "\uFEFF" + `{"access_token":"opaque-token"}`, 0},
+		{"text/plain; charset=utf-8", `{"access_token":"opaque-token","expires_in":300}`, 300 * time.Second},
+		{"text/html", ` {"access_token":"opaque-token","token_type":"bearer"}`, 0},
+		{"", `{"access_token":"opaque-token"}`, 0},
+		{"application/x-www-form-urlencoded", `access_token=opaque-token&expires_in=300`, 300 * time.Second},
+		{"text/plain", `access_token=opaque-token&token_type=bearer&expires_in=x`, 0},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{tc.kind}
+			_, _ = w.Write([]byte(tc.body))
+		}))
+		tok, err := NewOAuth(OAuthConfig{TokenURL: s.URL, ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+		if err != nil || tok.Value.Reveal() != token || tok.Life() != tc.life {
+			t.Errorf("%s %s: life %s, %v", tc.kind, tc.body, tok.Life(), err)
+		}
+		s.Close()
+	}
+}
+
+func TestRetryAfterReachesTheError(t *testing.T) {
+	for _, status := range []int{429, 503} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(status)
+		}))
+		_, err := NewOAuth(OAuthConfig{TokenURL: s.URL, ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+		var e *connector.Error
+		if !errors.As(err, &e) || e.Kind != connector.Unavailable || e.RetryAfter != time.Minute {
+			t.Errorf("%d: %+v", status, err)
+		}
+		s.Close()
+	}
+}
+
+// http:// to a port that speaks TLS, and the other way round.
+func TestTheWrongScheme(t *testing.T) {
+	secure, plain := newEndpoint(t, true), newEndpoint(t, false)
+	for url, want := range map[string]string{
+		strings.Replace(secure.URL, "https:", "http:", 1): "https://",
+		strings.Replace(plain.URL, "http:", "https:", 1):  "use http:// in oauth_token_url",
+	} {
+		_, err := NewOAuth(OAuthConfig{TokenURL: url, ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+		if connector.KindOf(err) != connector.Unauthenticated || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	// A server that answers HTTP with the alert of TLS, and one that hangs up.
+	for answer, want := range map[string]string{"\x15\x03\x03\x00\x02\x02\x32": "the server speaks TLS on this port", "": "if this port speaks TLS, write https://"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if conn, err := l.Accept(); err == nil {
+				_, _ = conn.Read(make([]byte, 1024))
+				_, _ = conn.Write([]byte(answer))
+				_ = conn.Close()
+			}
+		}()
+		_, err = NewOAuth(OAuthConfig{TokenURL: "http://" + l.Addr().String() + "/token", ClientID: "c", ClientSecret: "secret"}).Token(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), l.Addr().String()) {
+			t.Errorf("%q: %v", answer, err)
+		}
+		<-done
+		_ = l.Close()
+	}
+}
+
+// A client secret of a file is read at each request; a byte order mark is no part
+// of a token.
+func TestSecretsOfFilesAreReadAgain(t *testing.T) {
+	e := newEndpoint(t, false)
+	path := write(t, "secret", "first\n")
+	src := NewOAuth(OAuthConfig{TokenURL: e.URL, ClientID: "c", ClientSecret: "first", ClientSecretFile: path})
+	for _, secret := range []string{"first", "second one"} {
+		if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := src.Token(t.Context()); err != nil || e.form.Get("client_secret") != secret {
+			t.Fatalf("sent %q, want %q: %v", e.form.Get("client_secret"), secret, err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.Token(t.Context()); err == nil || !strings.Contains(err.Error(), "client secret") || strings.Contains(err.Error(), "second one") {
+		t.Fatal(err)
+	}
+	if tok, err := File(write(t, "t", "\uFEFFopaque\r\n")).Token(t.Context()); err != nil || tok.Value.Reveal() != "opaque" {
+		t.Fatal(err)
 	}
 }

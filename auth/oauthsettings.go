@@ -18,7 +18,8 @@ import (
 type OAuthSettings struct {
 	TokenURL         string                      `mapstructure:"oauth_token_url" doc:"token endpoint"`
 	ClientID         string                      `mapstructure:"oauth_client_id" doc:"client id"`
-	ClientSecret     connector.Secret            `mapstructure:"oauth_client_secret" doc:"client secret"`
+	ClientSecret     connector.Secret            `mapstructure:"oauth_client_secret" reread:"oauth_client_secret_file" doc:"client secret; a ${file:…} is read again at each token request"`
+	ClientSecretFile string                      `mapstructure:"oauth_client_secret_file" path:"file" doc:"file with the client secret, read again at each token request"`
 	Scope            string                      `mapstructure:"oauth_scope" doc:"scope to ask for"`
 	Audience         string                      `mapstructure:"oauth_audience" doc:"audience to ask for"`
 	Params           map[string]connector.Secret `mapstructure:"oauth_params" doc:"further form fields of the token request"`
@@ -43,7 +44,7 @@ const DefaultRefreshBefore = defaultBefore
 // Config is what the settings ask a token source to do.
 func (s *OAuthSettings) Config() OAuthConfig {
 	cfg := OAuthConfig{
-		TokenURL: s.TokenURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret,
+		TokenURL: s.TokenURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret, ClientSecretFile: s.ClientSecretFile,
 		ClientAuth: s.clientAuth(), Scope: s.Scope, Audience: s.Audience, Params: s.Params,
 		AssertionFile:    s.AssertionFile,
 		SubjectTokenFile: s.SubjectTokenFile, SubjectTokenType: s.SubjectTokenType,
@@ -69,6 +70,8 @@ func (s *OAuthSettings) Before() time.Duration {
 	}
 	return time.Duration(*s.RefreshBefore)
 }
+
+func (s *OAuthSettings) hasSecret() bool { return s.ClientSecret != "" || s.ClientSecretFile != "" }
 
 func (s *OAuthSettings) identity() *tlsstore.Store {
 	if s.CertFile == "" {
@@ -105,6 +108,9 @@ func (s *OAuthSettings) Faults(at string) []connector.Fault {
 		f.add(at+"oauth_subject_token_file", "is missing; oauth_subject_token_type says what it holds")
 	}
 	for k := range s.Params {
+		if own := map[string]string{"scope": s.Scope, "audience": s.Audience}[k]; own != "" {
+			f.add(at+"oauth_params", "%s is given by oauth_%s too; keep one of them", k, k)
+		}
 		if slices.Contains([]string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type"}, k) {
 			f.add(at+"oauth_params", "%s is set by its own key and cannot be given here", k)
 		}
@@ -137,10 +143,10 @@ func (s *OAuthSettings) validateClientAuth(f *faults, at string) {
 	switch a {
 	case ClientSecretPost, ClientSecretBasic:
 		proven := s.AssertionFile != "" || s.SubjectTokenFile != ""
-		if s.ClientSecret == "" && !proven {
+		if !s.hasSecret() && !proven {
 			f.add(at+"oauth_client_secret", "is required; or give oauth_assertion_file, or another oauth_client_auth")
 		}
-		if s.ClientSecret != "" && s.AssertionFile != "" {
+		if s.hasSecret() && s.AssertionFile != "" {
 			f.add(at+"oauth_assertion_file", "cannot be given together with oauth_client_secret; keep one of them")
 		}
 		if a == ClientSecretBasic && s.AssertionFile != "" {
@@ -161,7 +167,7 @@ func (s *OAuthSettings) validateClientAuth(f *faults, at string) {
 		f.add(at+"oauth_client_auth", "%s is not a way to authenticate; use post, basic, private_key_jwt or mtls", redact.Quote(s.ClientAuth))
 		return
 	}
-	if (a == PrivateKeyJWT || a == MutualTLS) && s.ClientSecret != "" {
+	if (a == PrivateKeyJWT || a == MutualTLS) && s.hasSecret() {
 		f.add(at+"oauth_client_secret", "is not used with oauth_client_auth %s; remove it", a)
 	}
 	if a == ClientSecretPost || a == ClientSecretBasic {
@@ -187,6 +193,14 @@ func (s *OAuthSettings) CheckFiles(at string) []connector.Fault {
 		}
 		if _, err := readToken(path); err != nil {
 			f.add(at+key, "%s", err)
+		}
+	}
+	if s.ClientSecretFile != "" {
+		switch secret, err := readSecret(s.ClientSecretFile); {
+		case err != nil:
+			f.add(at+"oauth_client_secret_file", "%s", err)
+		case s.ClientSecret != "" && s.ClientSecret.Reveal() != secret: // otherwise it came from there
+			f.add(at+"oauth_client_secret_file", "cannot be given together with oauth_client_secret; keep one of them")
 		}
 	}
 	if s.CAFile != "" {

@@ -67,9 +67,15 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the wrapped error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf returns an Error of the kind with a formatted text; %w wraps.
+// Errorf returns an Error of the kind with a formatted text; %w wraps. How long a
+// wrapped Error asks to wait is kept.
 func Errorf(kind Kind, format string, args ...any) error {
-	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
+	out := &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
+	var wrapped *Error
+	if errors.As(out.Err, &wrapped) {
+		out.RetryAfter = wrapped.RetryAfter
+	}
+	return out
 }
 
 // KindOf returns the kind of the outermost Error in err's chain. Deadlines and

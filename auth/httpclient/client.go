@@ -61,15 +61,7 @@ func New(name string, s Settings, log *slog.Logger) (*Client, error) {
 			c.origins[origin(u)] = true
 		}
 	}
-	switch s.method() {
-	case bearer:
-		c.tokens = auth.Static(s.BearerToken)
-	case file:
-		c.tokens = auth.File(s.BearerTokenFile)
-	case oauth:
-		c.cached = auth.NewCached(auth.NewOAuth(s.OAuth.Config()), auth.CacheOptions{Name: name, RefreshBefore: s.OAuth.Before(), Log: log})
-		c.tokens = c.cached
-	}
+	c.tokens, c.cached = auth.Given{Ready: s.BearerToken, File: s.BearerTokenFile, OAuth: &s.OAuth}.Open(name, log)
 	c.http = &http.Client{Transport: c, CheckRedirect: c.checkRedirect}
 	return c, nil
 }
@@ -182,7 +174,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 // explain names the service and the step; the URL's query is left out.
 func (c *Client) explain(req *http.Request, err error) error {
 	what := "calling " + c.name + " at " + origin(req.URL)
-	keys := auth.Keys{URL: "url", CA: "ssl_config.cafile", Client: "ssl_config.certfile and keyfile"}
+	keys := auth.Keys{URL: "url", CA: "ssl_config.cafile", Client: "ssl_config.certfile and keyfile", Plain: req.URL.Scheme == "http"}
 	if explained := auth.ExplainTransport(what, err, keys); explained != nil {
 		return explained
 	}

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/headrace/headrace/auth"
@@ -73,7 +72,7 @@ func (s *Settings) methods() []method {
 		out = append(out, file)
 	}
 	o := &s.OAuth
-	if o.TokenURL != "" || o.ClientID != "" || o.ClientSecret != "" || o.AssertionFile != "" || o.SubjectTokenFile != "" {
+	if o.TokenURL != "" || o.ClientID != "" || o.ClientSecret != "" || o.ClientSecretFile != "" || o.AssertionFile != "" || o.SubjectTokenFile != "" {
 		out = append(out, oauth)
 	}
 	return out
@@ -154,8 +153,8 @@ func (s *Settings) CheckFiles() []connector.Fault {
 	case oauth:
 		*f = append(*f, s.OAuth.CheckFiles("")...)
 	case file:
-		if _, err := os.Stat(s.BearerTokenFile); err != nil {
-			f.add("bearer_token_file", "%s; check the path and the rights", err)
+		if err := auth.CheckFile(s.BearerTokenFile); err != nil {
+			f.add("bearer_token_file", "%s", err)
 		}
 	}
 	return *f

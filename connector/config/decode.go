@@ -156,6 +156,13 @@ func (d *decoder) object(p place, v reflect.Value, ignore []string) (any, bool) 
 			child.enum = known[at].enum
 			if input, ok := d.value(child, known[at].value); ok {
 				out[key.text] = input
+				// A value that can change while the process runs: who uses it reads it
+				// again from where it came from.
+				if to := known[at].reread; to != "" && child.node.source != "" {
+					if _, given := p.node.index[to]; !given {
+						out[to] = child.node.source
+					}
+				}
 			}
 		}
 	}

@@ -29,6 +29,7 @@ type field struct {
 	doc      string
 	enum     []string
 	required bool
+	reread   string // key that gets the file which the value came from
 	value    reflect.Value
 }
 
@@ -46,7 +47,7 @@ func fields(v reflect.Value) []field {
 		default:
 			all = append(all, field{
 				key: key, doc: docOf(f.Tag), enum: enumOf(f.Tag.Get("enum")),
-				required: f.Tag.Get("required") == "true", value: v.Field(i),
+				required: f.Tag.Get("required") == "true", reread: f.Tag.Get("reread"), value: v.Field(i),
 			})
 		}
 	}

@@ -14,6 +14,7 @@ type expansion struct {
 	text   string
 	filled bool     // something was put in
 	whole  bool     // the scalar is one ${…} or {{ }} and nothing else
+	source string   // the file that one ${file:…} and nothing else names
 	faults []string // what could not be resolved
 }
 
@@ -51,6 +52,9 @@ func (r *Resolver) expand(text string) expansion {
 		}
 	}
 	e.text = out.String()
+	if path, ok := strings.CutPrefix(text, "${file:"); ok && e.whole {
+		e.source = strings.TrimSuffix(path, "}")
+	}
 	return e
 }
 

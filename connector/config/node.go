@@ -47,8 +47,9 @@ type Node struct {
 	text   string // of a Scalar, after interpolation
 	tag    string // its YAML type: !!str, !!int …
 	quoted bool
-	filled bool // some of the text came from outside the file
-	loose  bool // quoted, as YAML wants it, around one ${…} or {{ }}: typed by its text
+	filled bool   // some of the text came from outside the file
+	source string // the file of a ${file:…} that is the whole text
+	loose  bool   // quoted, as YAML wants it, around one ${…} or {{ }}: typed by its text
 }
 
 type mapKey struct {

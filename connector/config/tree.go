@@ -196,7 +196,7 @@ func (t *tree) scalar(y *yaml.Node, n *Node) {
 		t.problem(y, "what ${…} brings in comes to more than %d bytes", maxInserted)
 		n.broken, t.full = true, true
 	}
-	n.text, n.filled = e.text, e.filled
+	n.text, n.filled, n.source = e.text, e.filled, e.source
 	n.loose = e.filled && e.whole && n.quoted
 	if e.filled && !n.quoted && !tagged {
 		n.tag = plainTag(n.text)

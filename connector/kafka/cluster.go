@@ -117,7 +117,7 @@ func (c *Cluster) Collectors() []prometheus.Collector { return c.identity.collec
 // SaramaConfig is a new configuration for a client of this cluster. Clients
 // made from it share the cluster's tokens and certificates.
 func (c *Cluster) SaramaConfig() (*sarama.Config, error) {
-	cfg, err := newConfig(&c.settings, c.identity, c.log)
+	cfg, err := newConfig(&c.settings, c.identity)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (c *Cluster) Client(ctx context.Context) (sarama.Client, error) {
 	case <-ctx.Done():
 		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: %w", c.name, ctx.Err())
 	case <-timer.C:
-		return nil, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in %s from %v", c.name, c.patience, c.settings.Servers())
+		return nil, c.late(connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in %s from %v", c.name, c.patience, c.settings.Servers()))
 	}
 }
 

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -21,7 +20,7 @@ const (
 
 // newConfig makes the library's configuration. The identity is shared: all
 // connections of a cluster use one token source and one set of stores.
-func newConfig(s *Settings, id *identity, log *slog.Logger) (*sarama.Config, error) {
+func newConfig(s *Settings, id *identity) (*sarama.Config, error) {
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.MaxVersion // an upper bound; each broker's own versions are negotiated
 	cfg.ApiVersionsRequest = true
@@ -38,8 +37,8 @@ func newConfig(s *Settings, id *identity, log *slog.Logger) (*sarama.Config, err
 	cfg.Metadata.Retry.Backoff = metadataBackoff
 	cfg.Metadata.RefreshFrequency = 5 * time.Minute // as Java's metadata.max.age.ms
 
-	if s.UsesSASL() {
-		if err := setSASL(cfg, s, id, log); err != nil {
+	if id.sasl != nil {
+		if err := setSASL(cfg, id); err != nil {
 			return nil, err
 		}
 	}
@@ -49,11 +48,8 @@ func newConfig(s *Settings, id *identity, log *slog.Logger) (*sarama.Config, err
 	return cfg, nil
 }
 
-func setSASL(cfg *sarama.Config, s *Settings, id *identity, log *slog.Logger) error {
-	r, faults := s.SASL.resolve()
-	if len(faults) > 0 {
-		return connector.Errorf(connector.Invalid, "reading sasl_config: %s", faults[0].Message)
-	}
+func setSASL(cfg *sarama.Config, id *identity) error {
+	r := id.sasl
 	sasl := &cfg.Net.SASL
 	sasl.Enable = true
 	sasl.Version = sarama.SASLHandshakeV1

@@ -15,13 +15,14 @@ import (
 )
 
 // identity is who we are towards a cluster: the certificates and the token
-// source that all its connections share.
+// source that all its connections share, and the credentials with a JAAS line
+// read already.
 type identity struct {
-	tls        *tlsstore.Client // nil without TLS
-	tokens     auth.TokenSource // nil without tokens
-	cached     *auth.Cached     // tokens, when they are renewed
-	extensions map[string]string
-	scram      scramKeys
+	sasl   *SASL            // nil without SASL
+	tls    *tlsstore.Client // nil without TLS
+	tokens auth.TokenSource // nil without tokens
+	cached *auth.Cached     // tokens, when they are renewed
+	scram  scramKeys
 }
 
 // tokenWait bounds the wait for a token while a connection is made.
@@ -36,22 +37,12 @@ func newIdentity(name string, s *Settings, log *slog.Logger) (*identity, error) 
 	if err := invalid("reading sasl_config", faults); err != nil {
 		return nil, err
 	}
+	id.sasl = &r
 	switch r.mechanism() {
 	case MechanismOAuthBearer:
-		id.extensions = maps.Clone(r.OAuthExtensions)
-		if r.OAuthToken != "" {
-			id.tokens = auth.Static(r.OAuthToken)
-			return id, nil
-		}
-		if r.OAuthTokenFile != "" {
-			id.tokens = auth.File(r.OAuthTokenFile)
-			return id, nil
-		}
-		id.cached = r.tokenSource(name, log)
+		id.tokens, id.cached = auth.Given{Ready: r.OAuthToken, File: r.OAuthTokenFile, OAuth: &r.OAuth}.Open(name, log)
 	case MechanismAWSMSKIAM:
 		id.cached = auth.NewCached(r.awsSource(s), auth.CacheOptions{Name: name, Log: log})
-	}
-	if id.cached != nil {
 		id.tokens = id.cached
 	}
 	return id, nil
@@ -66,7 +57,19 @@ func (id *identity) Token() (*sarama.AccessToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sarama.AccessToken{Token: tok.Value.Reveal(), Extensions: maps.Clone(id.extensions)}, nil
+	return &sarama.AccessToken{Token: tok.Value.Reveal(), Extensions: maps.Clone(id.sasl.OAuthExtensions)}, nil
+}
+
+// late is what to say when a cluster could not be opened in time: that nothing
+// answers there, unless a token is waited for.
+func (c *Cluster) late(nobody error) error {
+	if cached := c.identity.cached; cached != nil && cached.Waiting() {
+		if url := c.identity.sasl.OAuth.TokenURL; url != "" {
+			return connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no token in time from %s; look into the log of the identity provider, and at what stands before it", c.name, auth.RedactURL(url))
+		}
+		return connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in time from Amazon, whom the token is signed for; check the AWS credentials and the network", c.name)
+	}
+	return nobody
 }
 
 func (id *identity) collectors() []prometheus.Collector {
@@ -81,26 +84,6 @@ func (id *identity) close() error {
 		return nil
 	}
 	return id.cached.Close()
-}
-
-// tokenSource asks the token endpoint, and renews what it gave.
-func (s *SASL) tokenSource(name string, log *slog.Logger) *auth.Cached {
-	o := &s.OAuth
-	return auth.NewCached(auth.NewOAuth(o.Config()), auth.CacheOptions{Name: name, RefreshBefore: o.Before(), Log: log})
-}
-
-// TokenSource returns a source for the identity that sasl_config describes, so
-// that a Schema Registry or an HTTP source can use the same one; ok is false
-// when it has none. The caller closes it.
-func (s *Settings) TokenSource(name string, log *slog.Logger) (src *auth.Cached, ok bool) {
-	if s.SASL == nil {
-		return nil, false
-	}
-	r, faults := s.SASL.resolve()
-	if len(faults) > 0 || r.mechanism() != MechanismOAuthBearer || r.OAuth.TokenURL == "" {
-		return nil, false
-	}
-	return r.tokenSource(name, log), true
 }
 
 var _ connector.Validator = (*Settings)(nil)

@@ -23,7 +23,7 @@ func (s *SASL) resolve() (SASL, []connector.Fault) {
 		f.add(at, "%s", err)
 		return *s, f
 	}
-	if s.Username != "" || s.Password != "" || s.OAuth.ClientID != "" || s.OAuth.ClientSecret != "" || s.OAuthToken != "" || s.KerberosKeytab != "" || s.AWSAccessKeyID != "" {
+	if s.Username != "" || s.Password != "" || s.OAuth.ClientID != "" || s.OAuth.ClientSecret != "" || s.OAuth.ClientSecretFile != "" || s.OAuthToken != "" || s.KerberosKeytab != "" || s.AWSAccessKeyID != "" {
 		f.add(at, "cannot be given together with keys for the same credentials; keep one of them")
 	}
 	out := *s

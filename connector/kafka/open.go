@@ -133,7 +133,7 @@ func (c *Cluster) probe(ctx context.Context, servers []string) (string, error) {
 		case <-ticker.C:
 			start()
 		case <-ctx.Done():
-			failures = append(failures, connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in time from %s", c.name, strings.Join(servers, ", ")))
+			failures = append(failures, c.late(connector.Errorf(connector.Unavailable, "connecting to the cluster %s: no answer in time from %s", c.name, strings.Join(servers, ", "))))
 			return "", mostTelling(failures)
 		}
 	}

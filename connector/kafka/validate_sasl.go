@@ -93,7 +93,7 @@ func (s *SASL) validateOAuth(f *faults, at string) {
 		if s.OAuthToken != "" && s.OAuthTokenFile != "" {
 			f.add(at+"oauth_token_file", "cannot be given together with oauth_token; keep one of them")
 		}
-		if s.OAuth.TokenURL != "" || s.OAuth.ClientSecret != "" || s.OAuth.AssertionFile != "" || s.OAuth.SubjectTokenFile != "" {
+		if s.OAuth.TokenURL != "" || s.OAuth.ClientSecret != "" || s.OAuth.ClientSecretFile != "" || s.OAuth.AssertionFile != "" || s.OAuth.SubjectTokenFile != "" {
 			f.add(at+pick(s.OAuthToken != "", "oauth_token", "oauth_token_file"), "cannot be given together with a token endpoint; keep one of them")
 		}
 		s.validateExtensions(f, at)

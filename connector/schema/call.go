@@ -22,7 +22,8 @@ const (
 	// maxResponse bounds an answer, maxSchema the text of one schema.
 	maxResponse = 8 << 20
 	maxSchema   = 1 << 20
-	maxWait     = 5 * time.Second
+	firstWait   = 100 * time.Millisecond
+	maxWait     = 5 * time.Second // of one call
 )
 
 // ResponseError is an answer of the registry that is no success.
@@ -82,25 +83,27 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, wha
 			return fmt.Errorf("schema registry: %s: %w", what, err)
 		}
 	}
+	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	wait := c.cfg.Backoff
 	var err error
-	for attempt := range c.cfg.Attempts {
-		if attempt > 0 {
-			if !backoff.Sleep(ctx, pause(err, wait)) {
+	for attempt := 1; attempt <= c.cfg.Attempts; {
+		at, held, wait := c.enter()
+		if held != nil {
+			err = &connector.Error{Kind: connector.KindOf(held), RetryAfter: wait, Err: held}
+			if wait > maxWait || !backoff.Sleep(ctx, wait) {
 				break
 			}
-			wait = min(2*wait, maxWait)
+			continue
 		}
-		at := c.first.Load()
-		if err = c.once(ctx, method, c.cfg.URLs[int(at)%len(c.cfg.URLs)]+path, body, out); err == nil {
+		err = c.once(ctx, method, c.cfg.URLs[at]+path, body, out)
+		c.settle(parent, at, err)
+		if err == nil {
 			return nil
 		}
-		if !connector.KindOf(err).Retriable() {
+		if attempt++; attempt > c.cfg.Attempts || !connector.KindOf(err).Retriable() || !away(err) && !backoff.Sleep(ctx, backoff.Half(backoff.Step(firstWait, maxWait, attempt-1))) {
 			break
 		}
-		c.first.CompareAndSwap(at, at+1) // the next instance, if there is one
 	}
 	kind := connector.KindOf(err)
 	if kind == connector.Unknown {
@@ -109,14 +112,55 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, wha
 	return connector.Errorf(kind, "schema registry: %s: %w%s", what, err, advice(kind))
 }
 
-// pause is the wait before the next attempt: what the registry asked for, or
-// the back-off with up to half of it left out at random.
-func pause(err error, wait time.Duration) time.Duration {
-	var e *connector.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		return min(e.RetryAfter, maxWait)
+// registries hold the failures of the instances for all clients of the process.
+var registries = backoff.Gates{First: firstWait, Most: 2 * maxWait}
+
+// enter chooses the instance to ask: the one that answered last, or another when
+// that is to be left alone. Otherwise it returns the failure that stands, and for
+// how long.
+func (c *Client) enter() (at int, failure error, wait time.Duration) {
+	n := len(c.cfg.URLs)
+	for i := range n {
+		at = (int(c.first.Load()) + i) % n
+		err, left := registries.For(c.cfg.URLs[at]).Enter()
+		if err == nil {
+			return at, nil, 0
+		}
+		if failure == nil || left < wait {
+			failure, wait = err, left
+		}
 	}
-	return backoff.Half(wait)
+	return 0, failure, wait
+}
+
+// settle notes what became of an attempt. Errors of one request close nothing: an
+// instance that is away, or overloaded, is left alone by everybody.
+func (c *Client) settle(caller context.Context, at int, err error) {
+	gate := registries.For(c.cfg.URLs[at])
+	switch {
+	case err != nil && caller.Err() != nil: // the caller gave up
+		gate.Left()
+		return
+	case away(err):
+		var e *connector.Error
+		errors.As(err, &e)
+		gate.Failed(err, e.RetryAfter)
+	default:
+		gate.Passed()
+	}
+	if err != nil && connector.KindOf(err).Retriable() {
+		c.first.Store(uint32((at + 1) % len(c.cfg.URLs)))
+	}
+}
+
+// away reports whether an instance cannot be reached, or wants to be left alone.
+func away(err error) bool {
+	var e *connector.Error
+	if !errors.As(err, &e) || !e.Kind.Retriable() {
+		return false
+	}
+	var answer *ResponseError
+	return !errors.As(err, &answer) || answer.Status == http.StatusTooManyRequests || answer.Status == http.StatusServiceUnavailable || e.RetryAfter > 0
 }
 
 func (c *Client) once(ctx context.Context, method, at string, body []byte, out any) error {
@@ -164,6 +208,5 @@ func refusal(resp *http.Response, text []byte) error {
 		e.Message, _, _ = strings.Cut(answer.Message, "\n")
 		e.Message = redact.Foreign(e.Message)
 	}
-	after, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // a date is as good as nothing
-	return &connector.Error{Kind: kindOf(resp.StatusCode), RetryAfter: time.Duration(max(after, 0)) * time.Second, Err: e}
+	return &connector.Error{Kind: kindOf(resp.StatusCode), RetryAfter: backoff.Asked(resp.Header), Err: e}
 }

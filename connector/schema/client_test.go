@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -141,18 +140,49 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// What a registry asks for is obeyed by all clients of the process.
 func TestRetryAfter(t *testing.T) {
-	err := &connector.Error{Kind: connector.Throttled, RetryAfter: 2 * time.Second, Err: errors.New("x")}
-	if got := pause(fmt.Errorf("wrapped: %w", err), time.Millisecond); got != 2*time.Second {
-		t.Errorf("pause %v", got)
+	f := newFake(t)
+	f.instead(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	start := time.Now()
+	for range 20 {
+		_, err := f.client(t).ByID(t.Context(), 7)
+		var e *connector.Error
+		if !errors.As(err, &e) || e.Kind != connector.Throttled || e.RetryAfter < 59*time.Second || e.RetryAfter > 67*time.Second || !strings.Contains(err.Error(), "429") {
+			t.Fatalf("%+v", err)
+		}
 	}
-	err.RetryAfter = time.Hour
-	if got := pause(err, time.Millisecond); got != maxWait {
-		t.Errorf("pause %v", got)
+	if n := f.calls.Load(); n != 1 || time.Since(start) > maxWait {
+		t.Errorf("%d calls in %s", n, time.Since(start))
 	}
-	for range 100 {
-		if got := pause(nil, 100); got < 50 || got > 100 {
-			t.Fatalf("pause %v", got)
+	// Another instance is asked meanwhile.
+	other := newFake(t)
+	if _, err := other.client(t, f.URL()).Subjects(t.Context()); err != nil || f.calls.Load() != 1 {
+		t.Errorf("%d calls, %v", f.calls.Load(), err)
+	}
+}
+
+// A fault of one request leaves the others alone.
+func TestOneFaultyRequestHoldsNobody(t *testing.T) {
+	f := newFake(t)
+	f.instead(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/ids/7") {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write([]byte("[]"))
+	})
+	c := f.client(t)
+	for range 3 {
+		if _, err := c.ByID(t.Context(), 7); err == nil {
+			t.Fatal("no error")
+		}
+		calls, start := f.calls.Load(), time.Now()
+		if _, err := c.Subjects(t.Context()); err != nil || f.calls.Load() != calls+1 || time.Since(start) > firstWait {
+			t.Errorf("%d calls, %s: %v", f.calls.Load()-calls, time.Since(start), err)
 		}
 	}
 }

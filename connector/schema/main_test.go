@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 	"go.uber.org/goleak"
@@ -55,7 +54,7 @@ func (f *fake) client(t testing.TB, urls ...string) *Client {
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	c, err := New(Config{URLs: append(urls, f.URL()+"/"), HTTP: &http.Client{Transport: transport}, Backoff: time.Millisecond})
+	c, err := New(Config{URLs: append(urls, f.URL()+"/"), HTTP: &http.Client{Transport: transport}})
 	if err != nil {
 		t.Fatal(err)
 	}

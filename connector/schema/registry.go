@@ -48,8 +48,6 @@ type Config struct {
 	// Attempts is how often a call is tried when the registry cannot be
 	// reached or answers 5xx or 429 (3).
 	Attempts int
-	// Backoff is the wait before the second attempt (100 ms); it doubles.
-	Backoff time.Duration
 	// Normalize asks the registry to take schemas for the same that differ in
 	// spelling only.
 	Normalize bool
@@ -64,9 +62,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Attempts <= 0 {
 		c.Attempts = 3
-	}
-	if c.Backoff <= 0 {
-		c.Backoff = 100 * time.Millisecond
 	}
 	return c
 }

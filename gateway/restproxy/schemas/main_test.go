@@ -67,7 +67,7 @@ func (p *proxy) on(bootstrap []string, registryURL string) {
 	}
 	e := exporter.New(sink, exporter.Config{BatchSize: 5000, Concurrent: true})
 	read := reader.New(cluster, nil)
-	client, err := schema.New(schema.Config{URLs: []string{registryURL}, HTTP: p.client, Backoff: time.Millisecond})
+	client, err := schema.New(schema.Config{URLs: []string{registryURL}, HTTP: p.client})
 	if err != nil {
 		t.Fatal(err)
 	}
