@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // TestALineOf100MiB runs the command on a file with one and asks what it took.
@@ -53,7 +53,7 @@ func TestALineOf100MiB(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	letters, err := os.ReadFile(filepath.Join(dir, ".headrace", "dead_letters", "p.out.ndjson"))
-	if err != nil || len(letters) > 100_000 || !strings.Contains(string(letters), fmt.Sprintf("in.ndjson:2: longer than max_record_bytes (%d)", records.DefaultConfig().MaxRecordBytes)) {
+	if err != nil || len(letters) > 100_000 || !strings.Contains(string(letters), fmt.Sprintf("in.ndjson:2: longer than max_record_bytes (%d)", formats.DefaultConfig().MaxRecordBytes)) {
 		t.Errorf("%d bytes of letters, %v", len(letters), err)
 	}
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {

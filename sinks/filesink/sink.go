@@ -15,7 +15,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/line"
+	"github.com/headrace/headrace/connector/formats/lines"
 )
 
 // PartialSuffix ends the name of the file while it is written.
@@ -34,7 +34,7 @@ type Sink struct {
 	mu        sync.Mutex
 	file      *os.File
 	size      int64 // of the whole lines in it
-	batch     line.Batch
+	batch     lines.Batch
 	broken    error // why nothing more can be written
 	failed    error // the first write that failed
 	abandoned bool

@@ -15,8 +15,8 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/codec"
 	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/formats"
 	"github.com/headrace/headrace/sinks/filesink"
 )
 
@@ -78,7 +78,7 @@ func TestConformance(t *testing.T) {
 							m := connector.Message{Partition: connector.AnyPartition}
 							if line = strings.TrimSuffix(line, "\n"); tc.cfg.Format == "value" {
 								m.Value = []byte(line)
-							} else if err := new(codec.Envelope).Decode([]byte(line), &m); err != nil {
+							} else if err := new(formats.Envelope).Decode([]byte(line), &m); err != nil {
 								t.Fatalf("%q: %v", line, err)
 							}
 							out = append(out, m)

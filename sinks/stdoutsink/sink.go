@@ -10,7 +10,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/line"
+	"github.com/headrace/headrace/connector/formats/lines"
 )
 
 // Config are the keys of a stdout exporter.
@@ -36,7 +36,7 @@ type Sink struct {
 	out io.Writer
 
 	mu         sync.Mutex
-	batch      line.Batch
+	batch      lines.Batch
 	broken     error // the output is gone, or in the middle of a line
 	leftBehind bool  // a write whose reader has stopped goes on
 }
@@ -56,7 +56,7 @@ func (s *Sink) Write(ctx context.Context, batch []*connector.Message, done func(
 	defer s.mu.Unlock()
 	done(s.batch.Write(s.cfg.Format, batch, func(text []byte) error { return s.print(ctx, text) }))
 	if s.leftBehind { // a write still reads the batch's memory
-		s.batch, s.leftBehind = line.Batch{}, false
+		s.batch, s.leftBehind = lines.Batch{}, false
 	}
 }
 

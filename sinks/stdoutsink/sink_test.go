@@ -13,8 +13,8 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/codec"
 	"github.com/headrace/headrace/connector/connectortest"
+	"github.com/headrace/headrace/connector/formats"
 	"github.com/headrace/headrace/sinks/stdoutsink"
 )
 
@@ -28,7 +28,7 @@ func printed(t *testing.T, format, text string) (out []connector.Message) {
 		if format == "json" {
 			value := m.Value
 			m.Value = nil
-			if err := new(codec.Envelope).Decode(value, &m); err != nil {
+			if err := new(formats.Envelope).Decode(value, &m); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 	"github.com/headrace/headrace/internal/redact"
 )
 
@@ -28,13 +28,13 @@ type Config struct {
 	Command        []string          `mapstructure:"command" required:"true" doc:"program and arguments, such as [python3, extract.py]; no shell is involved"`
 	WorkingDir     string            `mapstructure:"working_dir" doc:"where the command runs; default the project's folder"`
 	Environment    map[string]string `mapstructure:"env" doc:"variables added to the environment"`
-	records.Config `mapstructure:",squash"`
+	formats.Config `mapstructure:",squash"`
 }
 
 // DefaultConfig returns the values of keys that are not written.
 func DefaultConfig() Config {
-	c := Config{Config: records.DefaultConfig()}
-	c.Format = records.NDJSON
+	c := Config{Config: formats.DefaultConfig()}
+	c.Format = formats.NDJSON
 	return c
 }
 
@@ -107,7 +107,7 @@ func run(ctx context.Context, cfg Config, env block.Env, out connector.Output) e
 		ended <- err
 	}()
 	name := "the output of " + cfg.Command[0]
-	readErr := cfg.Publish(ctx, records.Stream{Name: name, Src: stdout}, out)
+	readErr := cfg.Publish(ctx, formats.Stream{Name: name, Src: stdout}, out)
 	if readErr != nil {
 		// Nobody reads any more: a command that goes on printing would wait for
 		// ever.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // Config are the keys of a file block.
@@ -18,7 +18,7 @@ type Config struct {
 	Path           string `mapstructure:"path" required:"true" doc:"file, or a pattern such as data/*.ndjson.gz; ** stands for folders at any depth, {a,b} for one of them"`
 	Take           string `mapstructure:"take" enum:"all,new" doc:"all reads each file from its start in each run; new reads files not taken yet and what was added to the others; default all for runs that end. A stream follows the files"`
 	Compression    string `mapstructure:"compression" enum:"auto,none,gzip,zstd" doc:"auto goes by the end of the name: .gz, .zst"`
-	records.Config `mapstructure:",squash"`
+	formats.Config `mapstructure:",squash"`
 }
 
 // What a run takes of files that an earlier one has read.
@@ -29,7 +29,7 @@ const (
 
 // DefaultConfig returns the values of keys that are not written.
 func DefaultConfig() Config {
-	return Config{Take: TakeAll, Compression: "auto", Config: records.DefaultConfig()}
+	return Config{Take: TakeAll, Compression: "auto", Config: formats.DefaultConfig()}
 }
 
 // Validate reports values that cannot work.
@@ -107,11 +107,11 @@ func reason(err error) string {
 func formatOf(path string) string {
 	switch filepath.Ext(plainName(path)) {
 	case ".csv", ".tsv":
-		return records.CSV
+		return formats.CSV
 	case ".txt", ".log":
-		return records.Text
+		return formats.Text
 	default:
-		return records.NDJSON
+		return formats.NDJSON
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // file is a file that is being read.
@@ -16,7 +16,7 @@ type file struct {
 	part     string
 	at       place // of the last position that was published; its Header is that of the content
 	in       *input
-	reader   *records.Reader
+	reader   *formats.Reader
 	progress *progress // nil: nobody looks
 	keeps    bool      // what was read is not read again by later runs
 	follows  bool      // more may be added behind the end
@@ -26,7 +26,7 @@ type file struct {
 // that the place was in.
 func (s *source) open(name string, start place) (*file, error) {
 	f := &file{source: s, name: name, keeps: s.cfg.Take == TakeNew}
-	if start.Header == nil && s.cfg.Format == records.CSV && s.cfg.Header {
+	if start.Header == nil && s.cfg.Format == formats.CSV && s.cfg.Header {
 		start = place{} // the rows need their header
 	}
 	if err := f.openAt(start); err != nil {
@@ -60,7 +60,7 @@ func (f *file) openAt(start place) error {
 func (f *file) begin(in *input, start place) error {
 	f.in, f.part = in, partOf(f.name, in.info)
 	f.at = place{File: f.name, ID: identity(in.info), Position: start.Position, Header: start.Header, Followed: f.keeps}
-	reader, err := f.source.cfg.Reader(records.Stream{
+	reader, err := f.source.cfg.Reader(formats.Stream{
 		Name: f.name, Src: in, Fill: true, Header: start.Header, Start: start.Position,
 		GoesOn: f.follows || f.source.cfg.Take == TakeNew && in.compression == "none",
 		Size:   f.size(start),
@@ -88,7 +88,7 @@ func (f *file) size(start place) int64 {
 	return f.in.info.Size() - start.Offset
 }
 
-func (f *file) place(at records.Position) connector.Position {
+func (f *file) place(at formats.Position) connector.Position {
 	p := f.at
 	p.Position = at
 	return p.position(f.part)

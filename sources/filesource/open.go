@@ -13,7 +13,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // input is a file that is read, decompressed.
@@ -81,7 +81,7 @@ func (in *input) close() {
 // skip moves to a stored place: by seeking in a plain file, by reading in a
 // compressed one. It reports whether the bytes before the place are those that
 // were there when it was stored.
-func (in *input) skip(p records.Position) (same bool, err error) {
+func (in *input) skip(p formats.Position) (same bool, err error) {
 	before := p.TailEnd - int64(p.TailBytes)
 	if before < 0 || p.TailBytes < 0 || p.TailBytes > 1<<20 || p.Offset < p.TailEnd {
 		return false, nil
@@ -102,7 +102,7 @@ func (in *input) skip(p records.Position) (same bool, err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && in.compression == "none" {
 		return false, nil // it is shorter now
 	}
-	return records.Checksum(tail) == p.Tail, err
+	return formats.Checksum(tail) == p.Tail, err
 }
 
 // countingReader counts what was read of a file as stored.

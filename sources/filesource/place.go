@@ -9,14 +9,14 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // place is the stored form of a position in one file.
 type place struct {
 	File             string   `json:"file"`
 	ID               string   `json:"id,omitempty"` // device and inode, where there are
-	records.Position          // of the decompressed content
+	formats.Position          // of the decompressed content
 	Header           []string `json:"header,omitempty"`
 	// Size and Changed are those of the file when it was read to its end; a
 	// file that still has them need not be opened. Size 0: the end was not

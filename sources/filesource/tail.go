@@ -4,7 +4,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // tail is a file that is followed.
@@ -70,7 +70,7 @@ func (t *tail) outsider() (size, changed int64, is state) {
 // openToFollow opens a file to which more may be added.
 func (s *source) openToFollow(name string, start place) (*file, error) {
 	f := &file{source: s, name: name, keeps: true, follows: s.cfg.compressionOf(name) == "none"}
-	if start.Header == nil && s.cfg.Format == records.CSV && s.cfg.Header {
+	if start.Header == nil && s.cfg.Format == formats.CSV && s.cfg.Header {
 		start = place{}
 	}
 	return f, f.openAt(start)
@@ -91,7 +91,7 @@ func (f *file) replaced() string {
 		return "it was cut to a smaller size"
 	}
 	tail := make([]byte, at.TailBytes)
-	if _, err := f.in.file.ReadAt(tail, at.TailEnd-int64(at.TailBytes)); err != nil && err != io.EOF || records.Checksum(tail) != at.Tail {
+	if _, err := f.in.file.ReadAt(tail, at.TailEnd-int64(at.TailBytes)); err != nil && err != io.EOF || formats.Checksum(tail) != at.Tail {
 		return "the bytes before the place were changed"
 	}
 	return ""

@@ -6,18 +6,18 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
-	"github.com/headrace/headrace/connector/records"
+	"github.com/headrace/headrace/connector/formats"
 )
 
 // Config are the keys of a stdin block.
 type Config struct {
-	records.Config `mapstructure:",squash"`
+	formats.Config `mapstructure:",squash"`
 }
 
 // DefaultConfig returns the values of keys that are not written.
 func DefaultConfig() Config {
-	c := Config{Config: records.DefaultConfig()}
-	c.Format = records.NDJSON
+	c := Config{Config: formats.DefaultConfig()}
+	c.Format = formats.NDJSON
 	return c
 }
 
@@ -28,7 +28,7 @@ func DefaultConfig() Config {
 func New(cfg Config, env block.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		var done int64
-		stream := records.Stream{Name: "stdin", Src: records.Stoppable(ctx, env.Stdin)}
+		stream := formats.Stream{Name: "stdin", Src: formats.Stoppable(ctx, env.Stdin)}
 		if env.Progress != nil {
 			stream.Read = func(n int64) {
 				if n-done > 1<<20 {

@@ -15,7 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec"
+	"github.com/headrace/headrace/connector/formats/jsonscan"
 	"github.com/headrace/headrace/connector/schema/jsonpath"
 )
 
@@ -69,7 +69,7 @@ func Parse(text string, references ...Reference) (*Schema, error) {
 }
 
 func document(text string) (any, error) {
-	if err := codec.Check([]byte(text)); err != nil {
+	if err := jsonscan.Check([]byte(text)); err != nil {
 		return nil, err
 	}
 	return jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -130,7 +130,7 @@ func (s *Schema) Name() string { return s.title }
 // Encode checks a JSON text against the schema and appends it to dst. An error
 // is of kind Invalid and names the JSON paths.
 func (s *Schema) Encode(dst, value []byte) ([]byte, error) {
-	if err := codec.Check(value); err != nil {
+	if err := jsonscan.Check(value); err != nil {
 		return dst, err
 	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
@@ -146,7 +146,7 @@ func (s *Schema) Encode(dst, value []byte) ([]byte, error) {
 // Decode appends a JSON text to dst. It is not checked against the schema:
 // what is stored is shown, as in Confluent's deserializers.
 func (s *Schema) Decode(dst, data []byte) ([]byte, error) {
-	if err := codec.Check(data); err != nil {
+	if err := jsonscan.Check(data); err != nil {
 		return dst, err
 	}
 	return append(dst, data...), nil

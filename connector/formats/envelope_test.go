@@ -1,4 +1,4 @@
-package codec_test
+package formats_test
 
 import (
 	"encoding/json"
@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec"
+	"github.com/headrace/headrace/connector/formats"
+	"github.com/headrace/headrace/connector/formats/jsonscan"
 )
 
 func TestEnvelope(t *testing.T) {
@@ -54,7 +55,7 @@ func TestEnvelope(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := connector.Message{Partition: any}
-			e := codec.Envelope{Loose: tc.loose}
+			e := formats.Envelope{Loose: tc.loose}
 			if err := e.Decode([]byte(tc.line), &got); err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +95,7 @@ func TestBadLines(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var m connector.Message
-			var e codec.Envelope
+			var e formats.Envelope
 			err := e.Decode([]byte(tc.line), &m)
 			if connector.KindOf(err) != connector.Invalid || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want Invalid with %q", err, tc.want)
@@ -111,11 +112,11 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		want := json.Valid(b) && utf8.Valid(b)
-		if err := codec.Check(b); (err == nil) != want && !(err != nil && strings.Contains(err.Error(), "nested deeper")) {
+		if err := jsonscan.Check(b); (err == nil) != want && !(err != nil && strings.Contains(err.Error(), "nested deeper")) {
 			t.Errorf("Check: %v, encoding/json says %v, for %q", err, want, b)
 		}
 		var m connector.Message
-		for _, e := range []codec.Envelope{{}, {Loose: true}} {
+		for _, e := range []formats.Envelope{{}, {Loose: true}} {
 			_ = e.Decode(b, &m)
 		}
 	})
@@ -124,7 +125,7 @@ func FuzzCheck(f *testing.F) {
 func BenchmarkDecode(b *testing.B) {
 	line := []byte(`{"id":"c-0000123456","ts":1700000000123,"user":"someone@example.com","amount":123.45,"status":"paid","tags":["a","b"],"country":"DE","text":"the quick brown fox jumps over it","n":12}`)
 	var m connector.Message
-	var e codec.Envelope
+	var e formats.Envelope
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
 	for b.Loop() {

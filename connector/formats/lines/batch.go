@@ -1,4 +1,4 @@
-package line
+package lines
 
 import "github.com/headrace/headrace/connector"
 

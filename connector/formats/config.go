@@ -1,7 +1,7 @@
-// Package records splits a stream of bytes into messages: JSON lines, CSV rows
+// Package formats splits a stream of bytes into messages: JSON lines, CSV rows
 // or text lines, in batches whose memory is reused once they are acknowledged.
 // The sources that read bytes (files, standard input, commands) share it.
-package records
+package formats
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec"
 )
 
 // The formats of a stream.
@@ -58,7 +57,7 @@ func (c *Config) Validate() []connector.Fault {
 		fault("columns", "csv without a header needs the names of its columns")
 	}
 	for _, name := range sortedKeys(c.Types) {
-		if _, ok := codec.ParseType(c.Types[name]); !ok {
+		if _, ok := parseType(c.Types[name]); !ok {
 			fault("types."+name, "unknown type; use string, int, float, bool or auto")
 		}
 	}
@@ -67,6 +66,6 @@ func (c *Config) Validate() []connector.Fault {
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
-func (c *Config) envelope() codec.Envelope {
-	return codec.Envelope{Loose: c.Envelope == "loose", NullAsJSON: c.NullAs == "json"}
+func (c *Config) envelope() Envelope {
+	return Envelope{Loose: c.Envelope == "loose", NullAsJSON: c.NullAs == "json"}
 }

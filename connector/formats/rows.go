@@ -1,4 +1,4 @@
-package records
+package formats
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec"
 	"github.com/headrace/headrace/connector/slab"
 )
 
@@ -19,8 +18,8 @@ type rows struct {
 	cfg       *Config
 	delimiter []byte
 	named     func([]string)
-	row       *codec.Row // nil until the columns are known
-	names     int        // bytes of them, and of what JSON adds
+	row       *row // nil until the columns are known
+	names     int  // bytes of them, and of what JSON adds
 	fields    []string
 	plain     []byte // the fields of a row with quotes, without them
 	ends      []int
@@ -61,12 +60,12 @@ func (r *rows) setColumns(names []string) error {
 	if r.named != nil {
 		r.named(names)
 	}
-	r.row = codec.NewRow(names, func(name string) codec.Type {
+	r.row = newRow(names, func(name string) columnType {
 		text, ok := r.cfg.Types[name]
 		if !ok {
 			text = r.cfg.DefaultType
 		}
-		t, _ := codec.ParseType(text) // checked by Validate
+		t, _ := parseType(text) // checked by Validate
 		return t
 	}, r.cfg.NullValues)
 	return nil
@@ -153,7 +152,7 @@ func (r *rows) decode(record []byte, m *connector.Message, b *slab.Slab) (keep b
 		return false, nil
 	}
 	from := len(b.Block)
-	if b.Block, err = r.row.Append(b.Block, r.fields); err != nil {
+	if b.Block, err = r.row.append(b.Block, r.fields); err != nil {
 		return true, err
 	}
 	m.Value = b.Block[from:len(b.Block):len(b.Block)]

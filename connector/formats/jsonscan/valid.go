@@ -1,23 +1,23 @@
-package codec
+package jsonscan
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
 
-// valid reports whether b is one JSON text nested at most MaxDepth deep; it
+// Valid reports whether b is one JSON text nested at most MaxDepth deep; it
 // does not look at UTF-8. It is the fast half of Check, which asks the slow
-// scanner what is wrong when valid says no: every record of a pipeline passes
+// scanner what is wrong when Valid says no: every record of a pipeline passes
 // here, and places alone are cheaper to return than places and errors.
-func valid(b []byte) bool {
+func Valid(b []byte) bool {
 	i := valueEnd(b, blanks(b, 0), 0)
 	return i >= 0 && blanks(b, i) == len(b)
 }
 
-// blanks is space, small enough to be inlined where nothing is to be skipped.
+// blanks is Space, small enough to be inlined where nothing is to be skipped.
 func blanks(b []byte, i int) int {
 	if i < len(b) && b[i] <= ' ' {
-		return space(b, i)
+		return Space(b, i)
 	}
 	return i
 }
@@ -42,7 +42,7 @@ func valueEnd(b []byte, i, depth int) int {
 	case 'n':
 		return wordEnd(b, i, "null")
 	default:
-		return number(b, i)
+		return numberEnd(b, i)
 	}
 }
 
@@ -175,8 +175,8 @@ func escapeEnd(b []byte, i int) int {
 	return -1
 }
 
-// number returns the place behind the number that begins at i.
-func number(b []byte, i int) int {
+// numberEnd returns the place behind the number that begins at i.
+func numberEnd(b []byte, i int) int {
 	if b[i] == '-' {
 		i++
 	}

@@ -1,6 +1,9 @@
-// Package codec turns what sources read into the bytes of records: JSON lines
-// with Mage's envelope, rows of a table, and values made by expressions.
-package codec
+// Package jsonscan is the one reader of JSON texts between a source and a sink:
+// what it takes, every stage takes, byte for byte. It finds places and leaves
+// the bytes where they are. Names may repeat, and the last one counts; numbers
+// are their text; half of a surrogate pair is allowed in a string, as RFC 8259
+// has it.
+package jsonscan
 
 import (
 	"fmt"
@@ -32,7 +35,7 @@ func Check(b []byte) error {
 	if !utf8.Valid(b) {
 		return invalid(firstBroken(b), "broken UTF-8")
 	}
-	if valid(b) {
+	if Valid(b) {
 		return nil
 	}
 	return fault(b)
@@ -40,11 +43,11 @@ func Check(b []byte) error {
 
 // fault says what is wrong with b, which is not JSON.
 func fault(b []byte) error {
-	i, err := scanValue(b, space(b, 0), 0)
+	i, err := scanValue(b, Space(b, 0), 0)
 	if err != nil {
 		return err
 	}
-	if i = space(b, i); i != len(b) {
+	if i = Space(b, i); i != len(b) {
 		return invalid(i, "something follows the value")
 	}
 	return nil
@@ -61,16 +64,17 @@ func firstBroken(b []byte) int {
 	return len(b)
 }
 
-func space(b []byte, i int) int {
+// Space returns the place behind what JSON allows between tokens.
+func Space(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
 		i++
 	}
 	return i
 }
 
-// trim cuts off what JSON allows around a text.
-func trim(b []byte) []byte {
-	b = b[space(b, 0):]
+// Trim cuts off what JSON allows around a text.
+func Trim(b []byte) []byte {
+	b = b[Space(b, 0):]
 	n := len(b)
 	for n > 0 && class[b[n-1]] == blank {
 		n--
@@ -102,7 +106,7 @@ func scanValue(b []byte, i, depth int) (int, error) {
 }
 
 func scanObject(b []byte, i, depth int) (int, error) {
-	i = space(b, i+1)
+	i = Space(b, i+1)
 	if i < len(b) && b[i] == '}' {
 		return i + 1, nil
 	}
@@ -114,24 +118,24 @@ func scanObject(b []byte, i, depth int) (int, error) {
 		if err != nil {
 			return end, err
 		}
-		if i = space(b, end); i >= len(b) || b[i] != ':' {
+		if i = Space(b, end); i >= len(b) || b[i] != ':' {
 			return i, invalid(i, "a colon should be here")
 		}
-		if end, err = scanValue(b, space(b, i+1), depth); err != nil {
+		if end, err = scanValue(b, Space(b, i+1), depth); err != nil {
 			return end, err
 		}
-		if i = space(b, end); i < len(b) && b[i] == '}' {
+		if i = Space(b, end); i < len(b) && b[i] == '}' {
 			return i + 1, nil
 		}
 		if i >= len(b) || b[i] != ',' {
 			return i, invalid(i, "a comma or } should be here")
 		}
-		i = space(b, i+1)
+		i = Space(b, i+1)
 	}
 }
 
 func scanArray(b []byte, i, depth int) (int, error) {
-	i = space(b, i+1)
+	i = Space(b, i+1)
 	if i < len(b) && b[i] == ']' {
 		return i + 1, nil
 	}
@@ -140,13 +144,13 @@ func scanArray(b []byte, i, depth int) (int, error) {
 		if err != nil {
 			return end, err
 		}
-		if i = space(b, end); i < len(b) && b[i] == ']' {
+		if i = Space(b, end); i < len(b) && b[i] == ']' {
 			return i + 1, nil
 		}
 		if i >= len(b) || b[i] != ',' {
 			return i, invalid(i, "a comma or ] should be here")
 		}
-		i = space(b, i+1)
+		i = Space(b, i+1)
 	}
 }
 

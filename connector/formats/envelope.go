@@ -1,4 +1,4 @@
-package codec
+package formats
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/formats/jsonscan"
 )
 
 // Envelope decodes Mage's messages: a scalar, or a map whose only keys are
@@ -38,21 +39,21 @@ type Envelope struct {
 //
 // An error is of kind Invalid and names the byte, never the text.
 func (e *Envelope) Decode(line []byte, m *connector.Message) error {
-	line = trim(line)
+	line = jsonscan.Trim(line)
 	m.Value = line
-	if !utf8.Valid(line) || !valid(line) {
-		return Check(line)
+	if !utf8.Valid(line) || !jsonscan.Valid(line) {
+		return jsonscan.Check(line)
 	}
 	if len(line) < 2 || line[0] != '{' || !e.maybe(line) {
 		return nil
 	}
 	var data, metadata []byte
 	other := false
-	members(line, func(name, value []byte) {
+	jsonscan.Members(line, func(name, value []byte) {
 		switch {
-		case nameIs(name, "data"):
+		case jsonscan.NameIs(name, "data"):
 			data = value
-		case nameIs(name, "metadata"):
+		case jsonscan.NameIs(name, "metadata"):
 			metadata = value
 		default:
 			other = true
@@ -77,36 +78,8 @@ func (e *Envelope) maybe(line []byte) bool {
 	if e.Loose {
 		return true
 	}
-	i := space(line, 1) + 1 // the first byte of the name, or the end of {}
+	i := jsonscan.Space(line, 1) + 1 // the first byte of the name, or the end of {}
 	return i < len(line) && (line[i] == 'd' || line[i] == 'm' || line[i] == '\\')
-}
-
-// nameIs compares a name in its quotes.
-func nameIs(name []byte, want string) bool {
-	if string(name[1:len(name)-1]) == want {
-		return true
-	}
-	if bytes.IndexByte(name, '\\') < 0 {
-		return false
-	}
-	var s string
-	return json.Unmarshal(name, &s) == nil && s == want
-}
-
-// members calls f for the members of a checked object, names in quotes.
-func members(b []byte, f func(name, value []byte)) {
-	i := blanks(b, 1)
-	for i < len(b) && b[i] == '"' {
-		end := closing(b, i+1)
-		name := b[i:end]
-		i = blanks(b, blanks(b, end)+1)
-		end = valueEnd(b, i, 0)
-		f(name, b[i:end])
-		if i = blanks(b, end); i >= len(b) || b[i] != ',' {
-			return
-		}
-		i = blanks(b, i+1)
-	}
 }
 
 func (e *Envelope) setData(data []byte, m *connector.Message) error {
@@ -125,7 +98,7 @@ func (e *Envelope) setData(data []byte, m *connector.Message) error {
 
 // binary64 reads {"$binary": base64}.
 func binary64(what string, value []byte) (raw []byte, ok bool, err error) {
-	if len(value) < 2 || value[0] != '{' || !bytes.HasPrefix(value[space(value, 1):], []byte(`"$binary"`)) {
+	if len(value) < 2 || value[0] != '{' || !bytes.HasPrefix(value[jsonscan.Space(value, 1):], []byte(`"$binary"`)) {
 		return nil, false, nil
 	}
 	var v map[string]string
@@ -146,7 +119,7 @@ func decodeMetadata(metadata []byte, m *connector.Message) (err error) {
 	if metadata[0] != '{' {
 		return connector.Errorf(connector.Invalid, "metadata is neither a map nor null")
 	}
-	members(metadata, func(name, value []byte) {
+	jsonscan.Members(metadata, func(name, value []byte) {
 		if err != nil || string(value) == "null" {
 			return
 		}
@@ -237,7 +210,7 @@ func headers(value []byte) ([]connector.Header, error) {
 		}
 	} else if value[0] == '{' {
 		var err error
-		members(value, func(name, v []byte) {
+		jsonscan.Members(value, func(name, v []byte) {
 			var key string
 			var s *string
 			if json.Unmarshal(name, &key) != nil || json.Unmarshal(v, &s) != nil {

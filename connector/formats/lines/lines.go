@@ -1,6 +1,6 @@
-// Package line writes messages as lines of text, for the sinks that print or
+// Package lines writes messages as lines of text, for the sinks that print or
 // store them.
-package line
+package lines
 
 import (
 	"bytes"
@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/formats/jsonscan"
 )
 
 // The formats of a line.
@@ -77,7 +76,7 @@ func appendJSON(dst []byte, m *connector.Message) (_ []byte, err error) {
 	if m.Key != nil {
 		member("key")
 		if len(m.Key) > 0 && utf8.Valid(m.Key) {
-			dst, _ = jsontext.AppendQuote(dst, m.Key)
+			dst, _ = jsonscan.AppendString(dst, m.Key)
 		} else {
 			dst = appendBinary(dst, m.Key)
 		}
@@ -102,25 +101,22 @@ func appendJSON(dst []byte, m *connector.Message) (_ []byte, err error) {
 	return append(dst, "}}"...), nil
 }
 
-// space is what JSON allows around a value.
-const space = " \t\r\n"
-
 // appendData writes the value as it stands where it is JSON, and as
 // {"$binary": base64} where it is not, or would be read as something else.
 func appendData(dst []byte, m *connector.Message) ([]byte, error) {
-	v := bytes.Trim(m.Value, space)
+	v := jsonscan.Trim(m.Value)
 	switch {
 	case m.Value == nil && m.Key == nil:
 		return dst, connector.Errorf(connector.Invalid, "a tombstone without a key cannot be told from null")
 	case m.Value == nil:
 		return append(dst, "null"...), nil
 	case string(v) == "null" && m.Key != nil, // a tombstone
-		len(v) > 0 && v[0] == '{' && bytes.HasPrefix(bytes.TrimLeft(v[1:], space), []byte(`"$binary"`)),
+		len(v) > 0 && v[0] == '{' && bytes.HasPrefix(v[jsonscan.Space(v, 1):], []byte(`"$binary"`)),
 		!utf8.Valid(v):
 		return appendBinary(dst, m.Value), nil
 	}
 	if bytes.IndexByte(v, '\n') < 0 && bytes.IndexByte(v, '\r') < 0 {
-		if json.Valid(v) {
+		if jsonscan.Valid(v) {
 			return append(dst, v...), nil
 		}
 		return appendBinary(dst, m.Value), nil
@@ -160,8 +156,9 @@ func appendHeaders(dst []byte, headers []connector.Header) (_ []byte, err error)
 }
 
 func appendText(dst []byte, what, s string) ([]byte, error) {
-	if !utf8.ValidString(s) {
+	out, ok := jsonscan.AppendString(dst, s)
+	if !ok || !utf8.ValidString(s) {
 		return dst, connector.Errorf(connector.Invalid, "%s is not UTF-8 text", what)
 	}
-	return jsontext.AppendQuote(dst, s)
+	return out, nil
 }

@@ -1,4 +1,4 @@
-package codec
+package jsonscan
 
 import (
 	"encoding/json"
@@ -27,10 +27,10 @@ func TestValidAtTheDepthLimit(t *testing.T) {
 		return []byte(strings.Repeat(open, n) + "1" + strings.Repeat(end, n))
 	}
 	for _, b := range [][2]string{{"[", "]"}, {`{"a":`, "}"}, {"[ ", " ]"}} {
-		if !valid(nest(b[0], b[1], MaxDepth)) {
+		if !Valid(nest(b[0], b[1], MaxDepth)) {
 			t.Errorf("%d levels of %s are refused", MaxDepth, b[0])
 		}
-		if valid(nest(b[0], b[1], MaxDepth+1)) {
+		if Valid(nest(b[0], b[1], MaxDepth+1)) {
 			t.Errorf("%d levels of %s are taken", MaxDepth+1, b[0])
 		}
 	}
@@ -47,13 +47,13 @@ func FuzzValid(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if want := json.Valid(b); valid(b) != want && !deep(b) {
+		if want := json.Valid(b); Valid(b) != want && !deep(b) {
 			t.Fatalf("valid says %t, encoding/json %t, for %q", !want, want, b)
 		}
-		if b = trim(b); !valid(b) || b[0] != '{' {
+		if b = Trim(b); !Valid(b) || b[0] != '{' {
 			return
 		}
-		members(b, func(name, value []byte) {
+		Members(b, func(name, value []byte) {
 			if !json.Valid(name) || !json.Valid(value) {
 				t.Fatalf("member %q: %q of %q is not JSON", name, value, b)
 			}
@@ -67,7 +67,7 @@ func TestValidStrings(t *testing.T) {
 		for before := range 10 {
 			for _, after := range []string{"", "\"", "n", "u00e4", "12345678", "\x7f\xff1234567"} {
 				b := []byte(`"` + strings.Repeat("x", before) + string([]byte{byte(c)}) + after + `"`)
-				if want := json.Valid(b); valid(b) != want {
+				if want := json.Valid(b); Valid(b) != want {
 					t.Errorf("valid says %t, encoding/json %t, for %q", !want, want, b)
 				}
 			}

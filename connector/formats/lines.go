@@ -1,17 +1,16 @@
-package records
+package formats
 
 import (
 	"bytes"
 
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/connector/codec"
 	"github.com/headrace/headrace/connector/slab"
 )
 
 // jsonLines and textLines are the formats whose records are lines. A blank
 // line is no record.
 type (
-	jsonLines struct{ envelope codec.Envelope }
+	jsonLines struct{ envelope Envelope }
 	textLines struct{}
 )
 
