@@ -133,7 +133,7 @@ func reload(d *app.Daemon, o app.Options, log *slog.Logger) {
 		c, err = d.Reload(s)
 	}
 	if err != nil {
-		log.Error("reload: the files have errors; everything goes on as before", "error", err)
+		log.Error("reload failed; everything goes on as before", "error", err)
 		return
 	}
 	attrs := []any{"started", c.Started, "kept", c.Kept, "stopped", c.Stopped}

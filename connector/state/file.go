@@ -241,7 +241,7 @@ func (f *File) examine() error {
 	if err != nil {
 		return err
 	}
-	report, err := verify(file, info.Size())
+	report, err := verify(file, info.Size(), nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errDamaged, err)

@@ -37,8 +37,7 @@ type meta struct {
 
 // report is what a check found that is no damage.
 type report struct {
-	oneMeta   bool   // only one of the two headers is good
-	positions []Held // when the file is of this version
+	oneMeta bool // only one of the two headers is good
 }
 
 // check walks a file by reading it, as a map of a damaged file is no safe
@@ -50,13 +49,14 @@ type check struct {
 	report report
 
 	version int
-	badSeal error // counts only in a file that has seals
+	badSeal error      // counts only in a file that has seals
+	found   func(Held) // is given the positions of such a file; nil: nobody asks
 }
 
 // verify reads a whole file of the given size and returns the first thing in
-// it that cannot be.
-func verify(src io.ReaderAt, size int64) (report, error) {
-	c := &check{src: src, used: map[uint64]bool{0: true, 1: true}, version: 1}
+// it that cannot be. found is given every position, also those in front of that.
+func verify(src io.ReaderAt, size int64, found func(Held)) (report, error) {
+	c := &check{src: src, found: found, used: map[uint64]bool{0: true, 1: true}, version: 1}
 	if err := c.readMeta(size); err != nil {
 		return c.report, err
 	}
@@ -265,9 +265,9 @@ func (c *check) value(key, value []byte, path [][]byte) {
 		}
 		return
 	}
-	if len(path) == 2 && bytes.Equal(path[0], bucketPositions) {
+	if c.found != nil && len(path) == 2 && bytes.Equal(path[0], bucketPositions) {
 		pipeline, block, _ := strings.Cut(string(path[1]), "\x00")
-		c.report.positions = append(c.report.positions, Held{pipeline, block, strings.TrimPrefix(string(key), "="), append([]byte{}, plain...)})
+		c.found(Held{pipeline, block, strings.TrimPrefix(string(key), "="), append([]byte{}, plain...)})
 	}
 }
 
