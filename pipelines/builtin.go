@@ -6,6 +6,7 @@ import (
 	"github.com/headrace/headrace/sinks/filesink"
 	"github.com/headrace/headrace/sinks/kafkasink"
 	"github.com/headrace/headrace/sinks/stdoutsink"
+	"github.com/headrace/headrace/sinks/webhooksink"
 	"github.com/headrace/headrace/sources/execsource"
 	"github.com/headrace/headrace/sources/filesource"
 	"github.com/headrace/headrace/sources/kafkasource"
@@ -28,9 +29,10 @@ func builtin() map[BlockType]map[string]func() part {
 			"expression": func() part { return &expression{} },
 		},
 		DataExporter: {
-			"kafka":  sink(kafkasink.DefaultConfig, kafkasink.Open),
-			"file":   sink(filesink.DefaultConfig, filesink.New),
-			"stdout": sink(stdoutsink.DefaultConfig, stdoutsink.New),
+			"kafka":   sink(kafkasink.DefaultConfig, kafkasink.Open),
+			"file":    sink(filesink.DefaultConfig, filesink.New),
+			"stdout":  sink(stdoutsink.DefaultConfig, stdoutsink.New),
+			"webhook": sink(webhooksink.DefaultConfig, webhooksink.New),
 		},
 	}
 }

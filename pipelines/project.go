@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/connector/schema"
+	"github.com/headrace/headrace/internal/egress"
 )
 
 // ProjectFile is the name of the project file.
@@ -29,9 +30,10 @@ type Project struct {
 	Registry  schema.Settings // of the formats with a schema; zero without one
 	Pipelines []*Definition   // sorted by name
 
-	blocks   block.Project // what blocks take from it
-	resolver *config.Resolver
-	aside    map[string]bool // names of pipelines that SetAside took out
+	callbacks egress.Settings
+	blocks    block.Project // what blocks take from it
+	resolver  *config.Resolver
+	aside     map[string]bool // names of pipelines that SetAside took out
 }
 
 // StateConfig is the state section of the project file.
@@ -100,6 +102,19 @@ func (p *Project) share() {
 		block.Share(&p.blocks, p.Clusters[0].Settings)
 	}
 	block.Share(&p.blocks, p.Registry)
+	block.Share(&p.blocks, p.callbacks)
+}
+
+// readCallbacks reads what webhooks may reach.
+func (p *Project) readCallbacks(node *config.Node) config.Problems {
+	if node.Kind() == config.Null {
+		return nil
+	}
+	problems := node.Named("http.callbacks").Decode(&p.callbacks)
+	for _, f := range p.callbacks.Faults() {
+		problems = append(problems, keyProblem(node, f.Path, f.Path+" "+f.Message))
+	}
+	return problems
 }
 
 // checkNames reports names that two files use: state and metrics go by name.
@@ -161,6 +176,7 @@ func (p *Project) readProjectFile(embedded []string) config.Problems {
 	h := projectHead{State: p.State, Registry: p.Registry}
 	problems = append(problems, root.Named("the project file").Decode(&h, projectKeys...)...)
 	p.State, p.Registry, p.HTTP = h.State, h.Registry, root.Get("http")
+	problems = append(problems, p.readCallbacks(p.HTTP.Get("callbacks"))...)
 	config.ResolvePaths(&p.Registry, p.Dir)
 	for _, f := range p.Registry.CheckFiles() {
 		problems = append(problems, keyProblem(root.Get("schema_registry"), f.Path, f.Message))

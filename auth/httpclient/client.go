@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,6 +41,7 @@ type Client struct {
 	cached   *auth.Cached     // tokens, when they are renewed
 	http     *http.Client
 
+	dial       func(ctx context.Context, network, address string) (net.Conn, error) // nil: as usual
 	mu         sync.Mutex
 	generation uint64 // of the stores that transport was made from
 	transport  *http.Transport
@@ -64,6 +66,12 @@ func New(name string, s Settings, log *slog.Logger) (*Client, error) {
 	c.tokens, c.cached = auth.Given{Ready: s.BearerToken, File: s.BearerTokenFile, OAuth: &s.OAuth}.Open(name, log)
 	c.http = &http.Client{Transport: c, CheckRedirect: c.checkRedirect}
 	return c, nil
+}
+
+// DialWith makes connections by dial, and none through a proxy, which would
+// resolve names by itself. Call it before the first request.
+func (c *Client) DialWith(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	c.dial = dial
 }
 
 // URLs are the configured addresses.
@@ -93,7 +101,7 @@ func (c *Client) Token(ctx context.Context) (tok auth.Token, ok bool, err error)
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.explain(req, err)
+		return nil, c.Explain(req, err)
 	}
 	return resp, nil
 }
@@ -155,6 +163,9 @@ func (c *Client) current() (*http.Transport, error) {
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
+	if c.dial != nil {
+		c.transport.DialContext, c.transport.Proxy = c.dial, nil
+	}
 	return c.transport, nil
 }
 
@@ -171,8 +182,9 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// explain names the service and the step; the URL's query is left out.
-func (c *Client) explain(req *http.Request, err error) error {
+// Explain says why a request had no answer, for callers that use the Client as
+// a RoundTripper: the service and the step are named, the URL's query is not.
+func (c *Client) Explain(req *http.Request, err error) error {
 	what := "calling " + c.name + " at " + origin(req.URL)
 	keys := auth.Keys{URL: "url", CA: "ssl_config.cafile", Client: "ssl_config.certfile and keyfile", Plain: req.URL.Scheme == "http"}
 	if explained := auth.ExplainTransport(what, err, keys); explained != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
+	"github.com/headrace/headrace/internal/egress"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -42,6 +43,7 @@ type HTTP struct {
 type httpSection struct {
 	Server     gateway.Config      `mapstructure:",squash"`
 	DeadLetter exporter.DeadLetter `mapstructure:"dead_letter" doc:"where records go that Kafka refuses for good, beside the error that the client is answered; default none"`
+	Callbacks  egress.Settings     `mapstructure:"callbacks" doc:"which addresses webhooks may reach; default all but those of this machine, its link and its cloud's metadata"`
 }
 
 // Load reads everything. The Settings are usable only without a problem.
