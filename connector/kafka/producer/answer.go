@@ -58,7 +58,7 @@ func (c *conn) answerFor(part *partition, resp *sarama.ProduceResponse, err erro
 		}
 		return a
 	}
-	a := answer{err: block.Err, act: judge(block.Err), offset: -1, bad: block.RecordErrors}
+	a := answer{err: block.Err, act: judge(block.Err), offset: -1, bad: block.RecordErrors, words: wordsOf(block.ErrorMessage)}
 	if l := block.CurrentLeader; l != nil && l.LeaderID >= 0 {
 		for _, n := range resp.NodeEndpoints {
 			if n.NodeID == l.LeaderID {

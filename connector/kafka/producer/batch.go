@@ -56,6 +56,7 @@ type batch struct {
 	renew     bool  // and that the producer id must be renewed
 	refusal   error // the broker refuses a record of it; settle takes it apart
 	bad       []sarama.ProduceResponseRecordError
+	words     string // of the broker, about the refusal
 	lastErr   error
 
 	done     bool // nothing is left to be sent

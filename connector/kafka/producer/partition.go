@@ -34,7 +34,6 @@ type partition struct {
 	gone     bool // and what it had stands in a partition of the new one
 	retryAt  int64
 	retries  int
-	limit    int   // bytes of a batch; shrinks when the broker refuses sizes
 	dead     error // the producer is closed
 
 	seq     sequence
@@ -77,7 +76,7 @@ func (s *sequence) confirmed(b *batch, now int64) bool {
 }
 
 func newPartition(t *topic, id int32) *partition {
-	return &partition{t: t, id: id, epoch: -1, limit: t.p.cfg.BatchBytes, seq: sequence{acked: -1}}
+	return &partition{t: t, id: id, epoch: -1, seq: sequence{acked: -1}}
 }
 
 // append adds the records of order, or returns false when the partition belongs
@@ -117,7 +116,7 @@ func (p *partition) put(w *write, index int32, m *connector.Message, ms int64, s
 	cfg := &p.t.p.cfg
 	var b *batch
 	if k := len(p.pending); k > 0 && !p.pending[k-1].full {
-		if b = p.pending[k-1]; !b.fits(size, p.limit, cfg.BatchRecords) {
+		if b = p.pending[k-1]; !b.fits(size, int(p.t.size.limit.Load()), cfg.BatchRecords) {
 			b.full = true
 			b = nil
 		}
@@ -170,7 +169,10 @@ func (p *partition) take(c *conn, r *request, now int64, idle bool) (b *batch, w
 		}
 		return nil, wakeAt, false
 	}
-	b = p.pending[p.next]
+	if b = p.pending[p.next]; !b.stamped && b.n > 1 && int64(b.bytes) > p.t.size.limit.Load() {
+		p.cut(p.next)
+		b = p.pending[p.next]
+	}
 	cfg := &p.t.p.cfg
 	if !b.stamped {
 		b.full = true

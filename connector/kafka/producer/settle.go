@@ -15,7 +15,8 @@ type answer struct {
 	offset  int64
 	logTime int64
 	bad     []sarama.ProduceResponseRecordError
-	hint    *conn // the new leader, when the broker named it (KIP-951)
+	words   string // the broker's own
+	hint    *conn  // the new leader, when the broker named it (KIP-951)
 	epoch   int32
 }
 
@@ -63,10 +64,10 @@ func (p *partition) complete(b *batch, a answer, now int64, out []*batch) []*bat
 	case act == staleIdentity:
 		b.lost, b.renew = true, true
 	case act == refused:
-		b.refusal, b.bad = a.err, a.bad
+		b.refusal, b.bad, b.words = a.err, a.bad, a.words
 	case act == fatal:
 		b.done = true
-		b.failure = fmt.Errorf("write to %s: %w", p.t.name, kafkaerr.Classify(a.err))
+		b.failure = fmt.Errorf("write to %s: %w", p.t.name, kafkaerr.Classify(inItsWords(a.err, a.words)))
 		out = p.ended(b, out)
 	default:
 		if act == moved {
@@ -110,9 +111,7 @@ func (p *partition) note(b *batch) {
 		s.acked = max(s.acked, b.seq)
 		s.ackedAt = p.t.p.clock()
 	}
-	if full := p.t.p.cfg.BatchBytes; p.limit < full {
-		p.limit = min(full, p.limit+p.limit/32+1) // sizes may be allowed again
-	}
+	p.t.size.take(b.bytes, p.t.p.clock())
 }
 
 // follow acts on NOT_LEADER: to the leader that the broker named, else metadata
@@ -151,7 +150,7 @@ func (p *partition) settle(now int64, out []*batch) []*batch {
 		case b.refusal != nil:
 			failed = true
 			hole = hole || !b.ambiguous
-			kept, out = p.split(b, kept, out)
+			kept, out = p.split(b, kept, out, now)
 			continue
 		case hole:
 			b.unstamp()

@@ -19,6 +19,7 @@ type topic struct {
 
 	list   atomic.Pointer[[]*partition] // nil while the topic is not known
 	sticky sticky                       // of records without a key
+	size   batchSize                    // that the broker takes
 	turn   atomic.Uint32                // for ChooseNext
 	used   atomic.Bool                  // was written to since the last look at it
 
@@ -33,7 +34,9 @@ type topic struct {
 }
 
 func newTopic(p *Producer, name string) *topic {
-	return &topic{p: p, name: name, missed: p.missing.lately(name, p.clock())}
+	t := &topic{p: p, name: name, missed: p.missing.lately(name, p.clock())}
+	t.size.init(p.cfg.BatchBytes)
+	return t
 }
 
 func (t *topic) parts() []*partition {

@@ -84,18 +84,6 @@ func judgeLocal(err error) action {
 	}
 }
 
-// refusalOf classifies the error of a single refused record.
-func refusalOf(err error) error {
-	switch {
-	case errors.Is(err, sarama.ErrMessageSetSizeTooLarge):
-		return &connector.Error{Kind: connector.TooLarge, Err: err}
-	case errors.Is(err, sarama.ErrInvalidTimestamp), errors.Is(err, sarama.ErrInvalidRecord):
-		return &connector.Error{Kind: connector.Invalid, Err: err}
-	default:
-		return kafkaerr.Classify(err)
-	}
-}
-
 // unauthenticated reports whether a connection failed because our credentials
 // were refused, which no retry helps.
 func unauthenticated(err error) bool {

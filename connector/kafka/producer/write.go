@@ -162,7 +162,7 @@ func (p *Producer) chunk(s *scratch, w *write, batch []*connector.Message, from 
 
 func (p *Producer) check(m *connector.Message, size int) error {
 	if wire := batchHeader + size - recordSlack; wire > p.cfg.MaxMessageBytes {
-		return connector.Errorf(connector.TooLarge, "write to kafka: a record of %d bytes is over the limit of %d (max_message_bytes)", wire, p.cfg.MaxMessageBytes)
+		return connector.Errorf(connector.TooLarge, "write to kafka: a record of %d bytes is over the limit here of %d: raise max_message_bytes, and max.message.bytes of the topic where that is less", wire, p.cfg.MaxMessageBytes)
 	}
 	if !m.Time.IsZero() {
 		if ms := m.Time.UnixMilli(); ms < 0 || ms > maxMillis {
