@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/headrace/headrace/connector/config"
+	"github.com/headrace/headrace/internal/app"
 	"github.com/headrace/headrace/pipelines"
 )
 
@@ -107,9 +108,9 @@ func (d *document) yaml(t *testing.T, s snippet) {
 			t.Fatal(err)
 		}
 	}
-	a := &app{resolver: config.NewResolver(), projectFile: filepath.Join(dir, pipelines.ProjectFile)}
-	a.resolver.LookupEnv = someValue
-	_, problems := a.load([]string{filepath.Join(dir, "p.yaml")}, nil)
+	resolver := config.NewResolver()
+	resolver.LookupEnv = someValue
+	_, problems := app.Load(app.Options{Paths: []string{filepath.Join(dir, "p.yaml")}, ProjectFile: filepath.Join(dir, pipelines.ProjectFile), Resolver: resolver})
 	for _, p := range problems {
 		if !strings.Contains(p.Message, "does not exist") && !strings.Contains(p.Message, "no such file") { // a reader has them
 			t.Errorf("%s: %s", s.at(), p.Error())
