@@ -34,8 +34,9 @@ type Envelope struct {
 //     {"$binary": base64} is bytes; null and "" are no key.
 //   - data null with a key is a tombstone, without one the text null;
 //     {"$binary": base64} is bytes.
-//   - time is in ms since the epoch.
-//   - headers is a map of names to strings, or a list of {"key", "value"}.
+//   - time is in ms since the epoch, or a text that ParseTime takes.
+//   - headers is a map of names to scalars, or a list of {"key", "value"}; a
+//     number, true or false becomes its text.
 //
 // An error is of kind Invalid and names the byte, never the text.
 func (e *Envelope) Decode(line []byte, m *connector.Message) error {
@@ -123,26 +124,30 @@ func decodeMetadata(metadata []byte, m *connector.Message) (err error) {
 		if err != nil || string(value) == "null" {
 			return
 		}
-		switch string(name[1 : len(name)-1]) {
-		case "dest_topic":
+		switch {
+		case jsonscan.NameIs(name, "dest_topic"):
 			m.Topic, err = text("metadata.dest_topic", value)
-		case "key":
+		case jsonscan.NameIs(name, "key"):
 			m.Key, err = Key(value)
-		case "time":
+		case jsonscan.NameIs(name, "time"):
 			m.Time, err = millis(value)
-		case "partition":
+		case jsonscan.NameIs(name, "partition"):
 			m.Partition, err = partition(value)
-		case "headers":
+		case jsonscan.NameIs(name, "headers"):
 			m.Headers, err = headers(value)
 		}
 	})
 	return err
 }
 
+// text reads a string.
 func text(what string, value []byte) (string, error) {
-	var s string
-	if err := json.Unmarshal(value, &s); err != nil {
+	if value[0] != '"' {
 		return "", connector.Errorf(connector.Invalid, "%s is not a string", what)
+	}
+	s := string(jsonscan.AppendText(nil, value))
+	if !utf8.ValidString(s) {
+		return "", connector.Errorf(connector.Invalid, "%s has half of a surrogate pair, which no text can hold", what)
 	}
 	return s, nil
 }
@@ -157,7 +162,10 @@ func Key(value []byte) ([]byte, error) {
 		return value[1 : len(value)-1], nil
 	case value[0] == '"':
 		s, err := text("metadata.key", value)
-		return []byte(s), err
+		if err != nil {
+			return nil, err
+		}
+		return []byte(s), nil
 	}
 	if raw, ok, err := binary64("metadata.key", value); ok {
 		return raw, err
@@ -166,6 +174,17 @@ func Key(value []byte) ([]byte, error) {
 }
 
 func millis(value []byte) (time.Time, error) {
+	if value[0] == '"' {
+		s, err := text("metadata.time", value)
+		if err != nil {
+			return time.Time{}, err
+		}
+		t, err := ParseTime(s)
+		if err != nil {
+			return time.Time{}, connector.Errorf(connector.Invalid, "metadata.time is %w", err)
+		}
+		return t, nil
+	}
 	ms, err := strconv.ParseInt(string(value), 10, 64)
 	if err != nil {
 		f, ferr := strconv.ParseFloat(string(value), 64)
@@ -188,42 +207,69 @@ func partition(value []byte) (int32, error) {
 	return int32(n), nil
 }
 
-func headers(value []byte) ([]connector.Header, error) {
-	var out []connector.Header
-	add := func(key string, v *string) {
-		h := connector.Header{Key: key}
-		if v != nil {
-			h.Value = []byte(*v)
+func headers(value []byte) (out []connector.Header, err error) {
+	add := func(name string, v []byte) {
+		h := connector.Header{Key: name}
+		if h.Value, err = headerValue(name, v); err == nil {
+			out = append(out, h)
 		}
-		out = append(out, h)
 	}
-	if value[0] == '[' {
-		var list []struct {
-			Key   string  `json:"key"`
-			Value *string `json:"value"`
-		}
-		if json.Unmarshal(value, &list) == nil {
-			for _, h := range list {
-				add(h.Key, h.Value)
-			}
-			return out, nil
-		}
-	} else if value[0] == '{' {
-		var err error
+	switch value[0] {
+	case '{':
 		jsonscan.Members(value, func(name, v []byte) {
 			var key string
-			var s *string
-			if json.Unmarshal(name, &key) != nil || json.Unmarshal(v, &s) != nil {
-				err = errHeaders
+			if err == nil {
+				key, err = text("the name in metadata.headers", name)
+			}
+			if err == nil {
+				add(key, v)
+			}
+		})
+	case '[':
+		item := 0
+		jsonscan.Items(value, func(v []byte) {
+			if item++; err != nil {
 				return
 			}
-			add(key, s)
+			var name, of []byte
+			if !jsonscan.Members(v, func(member, v []byte) {
+				switch {
+				case jsonscan.NameIs(member, "key"):
+					name = v
+				case jsonscan.NameIs(member, "value"):
+					of = v
+				}
+			}) || name == nil {
+				err = connector.Errorf(connector.Invalid, `metadata.headers: item %d is not {"key", "value"}`, item)
+				return
+			}
+			var key string
+			if key, err = text("metadata.headers: the key of item "+strconv.Itoa(item), name); err == nil {
+				add(key, of)
+			}
 		})
-		if err == nil {
-			return out, nil
-		}
+	default:
+		err = connector.Errorf(connector.Invalid, `metadata.headers is neither a map nor a list of {"key", "value"}`)
 	}
-	return nil, errHeaders
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
-var errHeaders = connector.Errorf(connector.Invalid, `metadata.headers is neither a map of strings nor a list of {"key", "value"}`)
+// headerValue reads a scalar; nil for null, and for none.
+func headerValue(name string, v []byte) ([]byte, error) {
+	switch {
+	case v == nil || string(v) == "null":
+		return nil, nil
+	case v[0] == '"':
+		s, err := text("metadata.headers: the value of "+strconv.Quote(name), v)
+		if err != nil {
+			return nil, err
+		}
+		return []byte(s), nil
+	case v[0] == '{' || v[0] == '[':
+		return nil, connector.Errorf(connector.Invalid, "metadata.headers: the value of %q is a map or a list instead of a text, a number, true or false", name)
+	}
+	return v, nil
+}

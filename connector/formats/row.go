@@ -1,7 +1,9 @@
 package formats
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/formats/jsonscan"
@@ -68,8 +70,12 @@ func (r *row) append(dst []byte, fields []string) ([]byte, error) {
 		out = append(out, r.heads[i]...)
 		var ok bool
 		if out, ok = r.value(out, r.types[i], field); !ok {
-			return dst, connector.Errorf(connector.Invalid, "column %q: not %s", r.names[i],
-				[...]string{"UTF-8 text", "an integer", "a number", "true or false", "UTF-8 text"}[r.types[i]])
+			hint := ""
+			if absent[strings.ToLower(strings.TrimSpace(field))] {
+				hint = fmt.Sprintf("; if the cell's %q means null, add it to null_values", field)
+			}
+			return dst, connector.Errorf(connector.Invalid, "column %q: not %s%s", r.names[i],
+				[...]string{"UTF-8 text", "an integer", "a number", "true or false", "UTF-8 text"}[r.types[i]], hint)
 		}
 	}
 	if len(fields) == 0 {
@@ -77,6 +83,9 @@ func (r *row) append(dst []byte, fields []string) ([]byte, error) {
 	}
 	return append(out, '}'), nil
 }
+
+// absent are what people write into a cell that has no value.
+var absent = map[string]bool{"": true, "na": true, "n/a": true, "nan": true, "null": true, "nil": true, "none": true, "-": true, "?": true, `\n`: true, "#n/a": true}
 
 func (r *row) value(dst []byte, t columnType, s string) ([]byte, bool) {
 	if len(r.nulls) > 0 && r.nulls[s] {

@@ -31,8 +31,12 @@ const (
 	stepName   = "headrace_step"
 )
 
-// budget is what is left of maxSteps.
-type budget struct{ steps int }
+// budget is what is left of maxSteps, and whether the record has numbers that
+// plainName has to make plain.
+type budget struct {
+	steps int
+	odd   bool
+}
 
 // errSteps ends an expression that would run for ever on a hostile record.
 var errSteps = errors.New("too many steps")
@@ -40,27 +44,7 @@ var errSteps = errors.New("too many steps")
 // program is a compiled expression and what it looks at.
 type program struct {
 	slot
-	code  *vm.Program
-	reads reads
-}
-
-// reads are the variables that expressions name.
-type reads struct{ data, key, metadata bool }
-
-// Visit notes the variables; part of ast.Visitor.
-func (r *reads) Visit(node *ast.Node) {
-	if id, ok := (*node).(*ast.IdentifierNode); ok {
-		switch id.Value {
-		case "data":
-			r.data = true
-		case "key":
-			r.key = true
-		case "metadata":
-			r.metadata = true
-		case "$env":
-			*r = reads{true, true, true}
-		}
-	}
+	code *vm.Program
 }
 
 // stepper puts a call in front of each predicate's body that counts the step.
@@ -118,7 +102,7 @@ func omit(params ...any) (any, error) {
 	return out, nil
 }
 
-func options(r *reads) []expr.Option {
+func options() []expr.Option {
 	return []expr.Option{
 		expr.Env(types.Map{
 			"data": types.Any, "key": types.Any,
@@ -131,7 +115,8 @@ func options(r *reads) []expr.Option {
 		expr.Function(stepName, step, new(func(*budget) bool)),
 		expr.Function("merge", merge, new(func(any, ...any) map[string]any)),
 		expr.Function("omit", omit, new(func(any, ...string) map[string]any)),
-		expr.Patch(r),
+		expr.Function(plainName, makePlain, new(func(*budget, any) any)),
+		expr.Patch(&plainer{}),
 		expr.Patch(stepper{}),
 	}
 }
@@ -139,16 +124,40 @@ func options(r *reads) []expr.Option {
 // compile compiles one expression.
 func compile(text string, wantBool bool) (*program, error) {
 	p := &program{}
-	code, err := expr.Compile(text, options(&p.reads)...)
+	code, err := expr.Compile(text, options()...)
 	if err != nil {
 		return nil, err
 	}
 	// What a record gives may be anything; expr.AsBool would take nil for false.
 	if t := code.Node().Type(); wantBool && t != nil && t.Kind() != reflect.Bool && t.Kind() != reflect.Interface {
-		return nil, fmt.Errorf("must be true or false, not a %s", t)
+		return nil, fmt.Errorf("must be true or false; this is %s", described(code.Node()))
 	}
 	p.code = code
 	return p, nil
+}
+
+// described says what an expression that is no question is.
+func described(node ast.Node) string {
+	switch n := node.(type) {
+	case *ast.IntegerNode:
+		return kind(n.Value)
+	case *ast.FloatNode:
+		return kind(n.Value)
+	case *ast.ConstantNode:
+		return kind(n.Value)
+	}
+	switch t := node.Type(); t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Int, reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "a map"
+	case reflect.Slice:
+		return "a list"
+	default:
+		return "something else"
+	}
 }
 
 // compile compiles all that are set.

@@ -15,18 +15,20 @@ import (
 // Config are the keys of an expression transformer. Every expression sees the
 // message as it came in:
 //
-//	data      the value, decoded from JSON; a string when it is not JSON
+//	data      the value, decoded from JSON; a string when it is not JSON. Of a
+//	          name that is there twice the last counts
 //	key       the key as text, or nil
 //	metadata  {key, time, dest_topic, partition, headers}; each nil when not set
 //
 // beside the language's own functions, merge(map, map, …) and omit(map, name, …).
+// What an expression hands on untouched keeps its bytes: maps, lists, numbers.
 type Config struct {
 	Filter    string `mapstructure:"filter" doc:"keeps a record when true"`
 	Data      string `mapstructure:"data" doc:"the new data; nil with a key is a tombstone"`
 	Key       string `mapstructure:"key" doc:"the new key; nil or an empty text is none"`
-	Time      string `mapstructure:"time" doc:"the new time: ms since 1970, a date or an RFC 3339 text; nil is the time of sending"`
+	Time      string `mapstructure:"time" doc:"the new time: ms since 1970 as number or text, a date, an RFC 3339 text or \"2013-01-01 05:00:00\" (UTC where no zone is given); nil or an empty text is the time of sending"`
 	DestTopic string `mapstructure:"dest_topic" doc:"the topic the record goes to; nil is the exporter's"`
-	Headers   string `mapstructure:"headers" doc:"the new headers: a map, or a list of {key, value}"`
+	Headers   string `mapstructure:"headers" doc:"the new headers: a map, or a list of {key, value}; a number, true or false becomes its text"`
 	Partition string `mapstructure:"partition" doc:"the partition the record goes to; nil lets the exporter choose"`
 }
 

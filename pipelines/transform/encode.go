@@ -6,34 +6,37 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/formats"
+	"github.com/headrace/headrace/connector/formats/jsonscan"
 )
 
-// output is the message as the expressions want it.
+// output is the message as the expressions want it. The errors of its methods
+// go on from the name of a key.
 type output struct {
 	connector.Message
 	keep    bool
 	nothing bool // the new data is nil
+	was     *connector.Message
+	record  *record
 }
 
 func (o *output) setKeep(v any) error {
 	b, ok := v.(bool)
 	if !ok {
-		return fmt.Errorf("is %s instead of true or false", kind(v))
+		return fmt.Errorf("must be true or false; this is %s", kind(v))
 	}
 	o.keep = b
 	return nil
 }
 
 func (o *output) setData(v any) error {
-	b, err := appendJSON(nil, v, 0)
+	b, err := o.record.appendJSON(nil, v, 0)
 	if err != nil {
 		return err
 	}
@@ -48,43 +51,54 @@ func (o *output) finish() {
 	}
 }
 
-func (o *output) setKey(v any) error {
-	o.Key = nil
+func (o *output) setKey(v any) (err error) {
+	if o.Key, err = o.bytes(v); len(o.Key) == 0 {
+		o.Key = nil
+	}
+	return err
+}
+
+// bytes returns a text as it stands and anything else as JSON; nil for nil.
+func (o *output) bytes(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
+		return nil, nil
 	case string:
-		if v != "" {
-			o.Key = []byte(v)
+		if jsonscan.HasHalf(v) && !o.had(v) {
+			return nil, errors.New("has half of a surrogate pair, which no text can hold")
 		}
+		return []byte(v), nil
 	default:
-		b, err := appendJSON(nil, v, 0)
-		if err != nil {
-			return err
-		}
-		o.Key = b
+		return o.record.appendJSON(nil, v, 0)
 	}
-	return nil
+}
+
+// had reports that the message came with the bytes of v, whatever they are.
+func (o *output) had(v string) bool {
+	return string(o.was.Key) == v || slices.ContainsFunc(o.was.Headers, func(h connector.Header) bool { return string(h.Value) == v })
 }
 
 func (o *output) setTime(v any) error {
 	switch v := v.(type) {
 	case nil:
 		o.Time = time.Time{}
+		return nil
 	case time.Time:
 		o.Time = v
+		return nil
 	case string:
-		t, err := time.Parse(time.RFC3339, v)
+		t, err := formats.ParseTime(v)
 		if err != nil {
-			return errors.New("is a text that is not an RFC 3339 time")
+			return fmt.Errorf("is a text that is %w", err)
 		}
 		o.Time = t
-	default:
-		ms, ok := integer(v)
-		if !ok || ms < 0 {
-			return fmt.Errorf("is %s instead of ms since 1970, a date or an RFC 3339 text", kind(v))
-		}
-		o.Time = time.UnixMilli(ms)
+		return nil
 	}
+	ms, ok := integer(v)
+	if !ok || ms < 0 {
+		return fmt.Errorf("is %s instead of ms since 1970, a date or a time", kind(v))
+	}
+	o.Time = time.UnixMilli(ms)
 	return nil
 }
 
@@ -125,11 +139,11 @@ func (o *output) setHeaders(v any) error {
 			}
 		}
 	case []any:
-		for _, item := range v {
+		for i, item := range v {
 			h, ok := item.(map[string]any)
 			name, named := h["key"].(string)
 			if !ok || !named {
-				return errors.New("is a list with something else than {key, value}")
+				return fmt.Errorf("is a list whose item %d is something else than {key, value}", i+1)
 			}
 			if err := o.addHeader(name, h["value"]); err != nil {
 				return err
@@ -142,19 +156,11 @@ func (o *output) setHeaders(v any) error {
 }
 
 func (o *output) addHeader(name string, v any) error {
-	h := connector.Header{Key: name}
-	switch v := v.(type) {
-	case nil:
-	case string:
-		h.Value = []byte(v)
-	default:
-		b, err := appendJSON(nil, v, 0)
-		if err != nil {
-			return err
-		}
-		h.Value = b
+	b, err := o.bytes(v)
+	if err != nil {
+		return fmt.Errorf("has a header %q whose value %w", name, err)
 	}
-	o.Headers = append(o.Headers, h)
+	o.Headers = append(o.Headers, connector.Header{Key: name, Value: b})
 	return nil
 }
 
@@ -167,34 +173,47 @@ func integer(v any) (int64, bool) {
 		return v, true
 	case float64:
 		return int64(v), v == math.Trunc(v) && math.Abs(v) <= 1<<53
+	case *float64:
+		return integer(*v)
 	}
 	return 0, false
 }
 
-// kind names what v is, without its value.
+// tellable bounds the numbers that an error may show: they help to see what an
+// expression is, and tell nothing about anybody.
+const tellable = 1000
+
+// kind names what v is, without its value unless that is a small number.
 func kind(v any) string {
-	switch v.(type) {
-	case nil:
+	switch n, whole := integer(v); {
+	case v == nil:
 		return "nil"
+	case whole && -tellable < n && n < tellable:
+		return fmt.Sprintf("the number %d", n)
+	}
+	switch v.(type) {
 	case bool:
 		return "a bool"
 	case string:
 		return "a text"
-	case int, int64, float64, json.Number:
-		return "a number outside its bounds or in the wrong place"
+	case int, int64, float64, *float64, json.Number:
+		return "a number"
 	case map[string]any:
 		return "a map"
 	case []any:
 		return "a list"
+	case time.Time:
+		return "a time"
 	default:
-		return fmt.Sprintf("a %T", v)
+		return "something else"
 	}
 }
 
-const maxDepth = 1000
+const maxDepth = jsonscan.MaxDepth
 
-// appendJSON appends v; members of maps are sorted by name.
-func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
+// appendJSON appends v: what was decoded and is untouched as its bytes, other
+// maps with their members sorted by name.
+func (r *record) appendJSON(dst []byte, v any, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return dst, errors.New("is nested too deep")
 	}
@@ -205,49 +224,75 @@ func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
 		return strconv.AppendBool(dst, v), nil
 	case int:
 		return strconv.AppendInt(dst, int64(v), 10), nil
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return dst, errors.New("is not a number or infinite, which JSON cannot hold")
+		}
+		return appendFloat(dst, v), nil
+	case *float64:
+		if text, ok := r.texts[v]; ok {
+			return append(dst, text...), nil
+		}
+		return r.appendJSON(dst, *v, depth)
 	case json.Number:
 		return append(dst, v...), nil
 	case string:
-		if !utf8.ValidString(v) {
+		out, ok := jsonscan.AppendString(dst, v)
+		if !ok {
 			return dst, errors.New("is a text that is not UTF-8")
 		}
-		return jsontext.AppendQuote(dst, v)
+		return out, nil
 	case []any:
-		return appendList(dst, v, depth)
+		return r.appendList(dst, v, depth)
 	case map[string]any:
-		return appendMap(dst, v, depth)
+		return r.appendMap(dst, v, depth)
 	}
-	b, err := json.Marshal(v) // floats, and what functions return
+	b, err := json.Marshal(v) // what functions return
 	if err != nil {
 		return dst, fmt.Errorf("is a %T that JSON cannot hold", v)
 	}
 	return append(dst, b...), nil
 }
 
-func appendList(dst []byte, v []any, depth int) (_ []byte, err error) {
+// originOf returns the place of a decoded map, with length -1, or list.
+func originOf(v any, length int) origin {
+	return origin{reflect.ValueOf(v).Pointer(), length}
+}
+
+func (r *record) appendList(dst []byte, v []any, depth int) (_ []byte, err error) {
+	if len(r.raw) > 0 {
+		if b, ok := r.raw[originOf(v, len(v))]; ok {
+			return append(dst, b...), nil
+		}
+	}
 	dst = append(dst, '[')
 	for i, item := range v {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = appendJSON(dst, item, depth+1); err != nil {
+		if dst, err = r.appendJSON(dst, item, depth+1); err != nil {
 			return dst, err
 		}
 	}
 	return append(dst, ']'), nil
 }
 
-func appendMap(dst []byte, v map[string]any, depth int) (_ []byte, err error) {
+func (r *record) appendMap(dst []byte, v map[string]any, depth int) (_ []byte, err error) {
+	if len(r.raw) > 0 {
+		if b, ok := r.raw[originOf(v, -1)]; ok {
+			return append(dst, b...), nil
+		}
+	}
 	dst = append(dst, '{')
 	for i, name := range slices.Sorted(maps.Keys(v)) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = appendJSON(dst, name, depth+1); err != nil {
+		if dst, err = r.appendJSON(dst, name, depth+1); err != nil {
 			return dst, err
 		}
 		dst = append(dst, ':')
-		if dst, err = appendJSON(dst, v[name], depth+1); err != nil {
+		if dst, err = r.appendJSON(dst, v[name], depth+1); err != nil {
 			return dst, err
 		}
 	}

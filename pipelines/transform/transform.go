@@ -27,12 +27,15 @@ func New(cfg Config) (*Transform, []connector.Fault) {
 	}
 	t := &Transform{programs: programs}
 	for _, p := range programs {
-		t.needs.data = t.needs.data || p.reads.data
-		t.needs.key = t.needs.key || p.reads.key
-		t.needs.metadata = t.needs.metadata || p.reads.metadata
+		t.needs.look(p.code.Node())
+	}
+	if t.needs.data != nil {
+		t.needs.data.settle()
 	}
 	t.machines.New = func() any {
-		return &machine{vm: vm.VM{MemoryBudget: maxMemory}, env: make(map[string]any, 4)}
+		w := &machine{vm: vm.VM{MemoryBudget: maxMemory}, env: make(map[string]any, 4)}
+		w.env[budgetName] = &w.budget
+		return w
 	}
 	t.splits.New = func() any { return new(split) }
 	return t, nil
@@ -43,7 +46,7 @@ func New(cfg Config) (*Transform, []connector.Fault) {
 func (t *Transform) Apply(m *connector.Message) (keep bool, err error) {
 	w := t.machines.Get().(*machine)
 	defer t.machines.Put(w)
-	return w.apply(t.programs, t.needs, m)
+	return w.apply(t, m)
 }
 
 // machine is what one evaluation at a time needs.
@@ -51,23 +54,25 @@ type machine struct {
 	vm     vm.VM
 	env    map[string]any
 	budget budget
-	json   reader
+	record record
+	out    output
 }
 
-func (w *machine) apply(programs []*program, needs reads, m *connector.Message) (keep bool, err error) {
-	if err := w.fill(needs, m); err != nil {
+func (w *machine) apply(t *Transform, m *connector.Message) (keep bool, err error) {
+	defer w.forget(&t.needs)
+	if err := w.fill(&t.needs, m); err != nil {
 		return false, err
 	}
-	defer clear(w.env) // holds nothing of the record
-	out := output{Message: *m, keep: true}
-	for _, p := range programs {
+	out := &w.out
+	*out = output{Message: *m, keep: true, was: m, record: &w.record}
+	for _, p := range t.programs {
 		w.budget.steps = maxSteps
 		v, err := p.run(&w.vm, w.env)
-		if err == nil {
-			err = p.set(&out, v)
-		}
 		if err != nil {
 			return false, connector.Errorf(connector.Invalid, "transform: %s: %w", p.key, err)
+		}
+		if err := p.set(out, v); err != nil {
+			return false, connector.Errorf(connector.Invalid, "transform: %s %w", p.key, err)
 		}
 		if !out.keep {
 			return false, nil // what is dropped needs no new data
@@ -78,18 +83,33 @@ func (w *machine) apply(programs []*program, needs reads, m *connector.Message) 
 	return true, nil
 }
 
+// forget lets go of the record.
+func (w *machine) forget(needs *reads) {
+	if needs.data != nil {
+		w.env["data"] = nil
+	}
+	if needs.key {
+		w.env["key"] = nil
+	}
+	if needs.metadata {
+		w.env["metadata"] = nil
+	}
+	w.record.forget()
+	w.out = output{}
+}
+
 // fill sets the variables that the expressions read.
-func (w *machine) fill(needs reads, m *connector.Message) error {
-	w.env[budgetName] = &w.budget
-	if needs.data {
-		data, err := w.json.decode(m.Value)
+func (w *machine) fill(needs *reads, m *connector.Message) error {
+	if needs.data != nil {
+		data, err := w.record.decode(m.Value, needs.data)
 		if err != nil {
 			return connector.Errorf(connector.Invalid, "transform: data: %w", err)
 		}
 		w.env["data"] = data
+		w.budget.odd = len(w.record.texts) > 0
 	}
 	if needs.key {
-		w.env["key"] = text(m.Key)
+		w.env["key"] = orNil(m.Key)
 	}
 	if needs.metadata {
 		w.env["metadata"] = metadata(m)
@@ -97,7 +117,7 @@ func (w *machine) fill(needs reads, m *connector.Message) error {
 	return nil
 }
 
-func text(b []byte) any {
+func orNil(b []byte) any {
 	if b == nil {
 		return nil
 	}
@@ -105,7 +125,7 @@ func text(b []byte) any {
 }
 
 func metadata(m *connector.Message) map[string]any {
-	out := map[string]any{"key": text(m.Key), "time": nil, "dest_topic": nil, "partition": nil, "headers": nil}
+	out := map[string]any{"key": orNil(m.Key), "time": nil, "dest_topic": nil, "partition": nil, "headers": nil}
 	if !m.Time.IsZero() {
 		out["time"] = int(m.Time.UnixMilli())
 	}
@@ -118,7 +138,7 @@ func metadata(m *connector.Message) map[string]any {
 	if len(m.Headers) > 0 {
 		headers := make(map[string]any, len(m.Headers))
 		for _, h := range m.Headers { // the last of a name wins, as in Kafka
-			headers[h.Key] = text(h.Value)
+			headers[h.Key] = orNil(h.Value)
 		}
 		out["headers"] = headers
 	}
@@ -139,11 +159,13 @@ func (t *Transform) Publisher(next connector.Publisher) connector.Publisher {
 			s.kept, s.dropped = s.kept[:0], s.dropped[:0]
 			t.splits.Put(s)
 		}()
+		w := t.machines.Get().(*machine)
+		defer t.machines.Put(w)
 		for _, m := range batch {
 			keep := true
 			if m.Err == nil {
 				var err error
-				if keep, err = t.Apply(m); err != nil {
+				if keep, err = w.apply(t, m); err != nil {
 					m.Err, keep = err, true
 				}
 			}

@@ -5,21 +5,37 @@ import (
 	"unicode/utf8"
 )
 
-// Members calls f for the members of an object, names in quotes. The object is
-// one that Valid takes, without blanks around it.
-func Members(b []byte, f func(name, value []byte)) {
+// Members calls f for the members of an object, names in quotes, and reports
+// whether b is one, without blanks around it, that Valid takes. Where it is not,
+// f may have been called for what stands before the fault.
+func Members(b []byte, f func(name, value []byte)) bool {
+	if len(b) == 0 || b[0] != '{' {
+		return false
+	}
 	i := blanks(b, 1)
+	if i < len(b) && b[i] == '}' {
+		return i+1 == len(b)
+	}
 	for i < len(b) && b[i] == '"' {
 		end := closing(b, i+1)
+		if end < 0 {
+			return false
+		}
 		name := b[i:end]
-		i = blanks(b, blanks(b, end)+1)
-		end = valueEnd(b, i, 0)
+		if i = blanks(b, end); i >= len(b) || b[i] != ':' {
+			return false
+		}
+		i = blanks(b, i+1)
+		if end = valueEnd(b, i, 1); end < 0 {
+			return false
+		}
 		f(name, b[i:end])
 		if i = blanks(b, end); i >= len(b) || b[i] != ',' {
-			return
+			return i+1 == len(b) && b[i] == '}'
 		}
 		i = blanks(b, i+1)
 	}
+	return false
 }
 
 // Items calls f for the items of a list that Valid takes, without blanks around
@@ -119,4 +135,17 @@ func half[T string | []byte](s T) rune {
 		return 0xd000 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f)
 	}
 	return 0
+}
+
+// HasHalf reports that AppendText left half of a surrogate pair in s.
+func HasHalf(s string) bool {
+	if utf8.ValidString(s) {
+		return false
+	}
+	for i := range len(s) {
+		if half(s[i:]) != 0 {
+			return true
+		}
+	}
+	return false
 }

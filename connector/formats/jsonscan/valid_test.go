@@ -50,14 +50,27 @@ func FuzzValid(f *testing.F) {
 		if want := json.Valid(b); Valid(b) != want && !deep(b) {
 			t.Fatalf("valid says %t, encoding/json %t, for %q", !want, want, b)
 		}
-		if b = Trim(b); !Valid(b) || b[0] != '{' {
-			return
-		}
-		Members(b, func(name, value []byte) {
-			if !json.Valid(name) || !json.Valid(value) {
+		b = Trim(b)
+		object := Valid(b) && b[0] == '{'
+		if ok := Members(b, func(name, value []byte) {
+			if object && (!json.Valid(name) || !json.Valid(value)) {
 				t.Fatalf("member %q: %q of %q is not JSON", name, value, b)
 			}
-		})
+		}); ok != object {
+			t.Fatalf("Members says %t for %q", ok, b)
+		}
+		if Valid(b) && b[0] == '[' {
+			count := 0
+			Items(b, func(value []byte) {
+				if count++; !json.Valid(value) {
+					t.Fatalf("item %q of %q is not JSON", value, b)
+				}
+			})
+			var want []json.RawMessage
+			if json.Unmarshal(b, &want) != nil || len(want) != count {
+				t.Fatalf("%d items of %q, want %d", count, b, len(want))
+			}
+		}
 	})
 }
 
