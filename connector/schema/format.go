@@ -31,15 +31,36 @@ type Subject struct {
 	Register *bool  `mapstructure:"register" doc:"register a text or file that the subject lacks; default true"`
 }
 
-// formatTypes are the registry's names of the formats; formats without schema have none.
-var formatTypes = map[string]string{"avro": Avro, "protobuf": Protobuf, "jsonschema": JSONSchema}
+// The formats with a schema, by the names that files and media types use. In
+// capitals they are those of the Kafka REST Proxy.
+const (
+	FormatAvro       = "avro"
+	FormatProtobuf   = "protobuf"
+	FormatJSONSchema = "jsonschema"
+)
+
+// formatTypes are the registry's names of the formats.
+var formatTypes = map[string]string{FormatAvro: Avro, FormatProtobuf: Protobuf, FormatJSONSchema: JSONSchema}
+
+// TypeOf is the registry's name of a format, "" for one without schema.
+func TypeOf(format string) string { return formatTypes[format] }
+
+// FormatOf is the format of a registry's type, "" for one that is not known.
+func FormatOf(kind string) string {
+	for format, t := range formatTypes {
+		if t == kind {
+			return format
+		}
+	}
+	return ""
+}
 
 // SetDefaults is for a schema_registry in a block.
 func (s *Settings) SetDefaults() { *s = DefaultSettings() }
 
 // Enabled reports whether keys or values need a registry.
 func (f *Formats) Enabled() bool {
-	return formatTypes[f.ValueFormat] != "" || formatTypes[f.KeyFormat] != ""
+	return TypeOf(f.ValueFormat) != "" || TypeOf(f.KeyFormat) != ""
 }
 
 // Faults reports keys that do not go together.
@@ -50,7 +71,7 @@ func (f *Formats) Faults() []connector.Fault {
 		format string
 		schema *Subject
 	}{{"value", f.ValueFormat, &f.ValueSchema}, {"key", f.KeyFormat, &f.KeySchema}} {
-		if message := s.schema.fault(formatTypes[s.format]); message != "" {
+		if message := s.schema.fault(TypeOf(s.format)); message != "" {
 			faults = append(faults, connector.Fault{Path: s.key + "_schema", Message: message})
 		}
 	}
@@ -114,7 +135,7 @@ func (f *Formats) PrepareIn(p *block.Project) []connector.Fault {
 		faults = append(faults, f.Registry.CheckFiles()...)
 	case project.IsZero():
 		key := "value_format"
-		if formatTypes[f.ValueFormat] == "" {
+		if TypeOf(f.ValueFormat) == "" {
 			key = "key_format"
 		}
 		faults = append(faults, connector.Fault{Path: key, Message: "needs a Schema Registry; write schema_registry: {url: …} in the block or in headrace.yaml"})

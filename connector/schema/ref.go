@@ -1,6 +1,10 @@
 package schema
 
-import "github.com/headrace/headrace/connector"
+import (
+	"fmt"
+
+	"github.com/headrace/headrace/connector"
+)
 
 // The strategies that name the subject of a schema, in the words of the Kafka
 // REST Proxy.
@@ -27,6 +31,12 @@ type Ref struct {
 	// Plain takes JSON as other programs write it for Avro; see
 	// avro.Schema.EncodePlain.
 	Plain bool
+}
+
+// key tells one Ref from every other.
+func (r Ref) key() string {
+	texts := []string{r.Topic, r.Type, r.Subject, r.Strategy, r.Text, r.Message}
+	return fmt.Sprintf("%q %d %d %t %t %t", texts, r.ID, r.Version, r.Key, r.LookupOnly, r.Plain)
 }
 
 // Used is the schema that bytes were written with.

@@ -125,7 +125,7 @@ func (s *Schemas) resolve(ctx context.Context, ref Ref) (*resolved, error) {
 	if fresh {
 		return old, nil
 	}
-	v, err := s.shared(ctx, fmt.Sprintf("%#v", ref), func(ctx context.Context) (any, error) {
+	v, err := s.shared(ctx, ref.key(), func(ctx context.Context) (any, error) {
 		return s.find(ctx, ref)
 	})
 	switch {

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"errors"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway"
-	"github.com/headrace/headrace/gateway/restproxy/produce"
-	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
 // failing answers records of topics that are called after a kind of error with
@@ -34,17 +34,21 @@ func (f failing) Publish(ctx context.Context, batch []*connector.Message) error 
 // registry fails as the Schema Registry's client does, by the schema's text.
 type registry struct{}
 
-func (registry) Encode(_ context.Context, ref produce.SchemaRef, _ []byte) ([]byte, produce.SchemaUsed, error) {
-	switch ref.Schema {
+func (registry) Encode(_ context.Context, _ []byte, ref schema.Ref, _ []byte) ([]byte, schema.Used, error) {
+	switch ref.Text {
 	case "broken":
-		return nil, produce.SchemaUsed{}, wire.Errorf(wire.CodeInvalidSchema, "Invalid schema")
+		return nil, schema.Used{}, &schema.SchemaError{Err: connector.Errorf(connector.Invalid, "no record")}
 	case "misfit":
-		return nil, produce.SchemaUsed{}, connector.Errorf(connector.Invalid, "$.a: not a string")
+		return nil, schema.Used{}, connector.Errorf(connector.Invalid, "$.a: not a string")
 	case "refused":
-		return nil, produce.SchemaUsed{}, connector.Errorf(connector.Denied, "the registry refused")
+		return nil, schema.Used{}, &schema.ResponseError{Status: 403}
 	default:
-		return nil, produce.SchemaUsed{}, connector.Errorf(connector.Unavailable, "the registry is down")
+		return nil, schema.Used{}, connector.Errorf(connector.Unavailable, "the registry is down")
 	}
+}
+
+func (registry) Decode(_ context.Context, _, _ []byte) ([]byte, error) {
+	return nil, errors.New("nothing is decoded here")
 }
 
 const v3Records = "/v3/clusters/C/topics/t/records"

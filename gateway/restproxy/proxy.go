@@ -39,10 +39,8 @@ type Config struct {
 	Clusters admin.Clusters
 	Publish  func(ctx context.Context, id string) (connector.Publisher, error)
 	Read     func(ctx context.Context, id string) (*reader.Reader, error)
-	// Schemas and Decoder serve the formats with a Schema Registry; nil
-	// refuses them.
-	Schemas produce.Schemas
-	Decoder consume.Decoder
+	// Schemas serves the formats with a Schema Registry; nil refuses them.
+	Schemas Schemas
 	// Page answers GET / to a browser; nil answers {} to it as well.
 	Page http.Handler
 	// SelfURL is where other servers of the default cluster reach this one, to
@@ -53,6 +51,12 @@ type Config struct {
 	PeerTLS *tls.Config
 	// Ports are the listening ports by scheme, for links with host_name.
 	Ports map[string]string
+}
+
+// Schemas is *schema.Schemas.
+type Schemas interface {
+	produce.Schemas
+	consume.Decoder
 }
 
 // Proxy serves the endpoints and owns the consumers that clients made.
@@ -89,7 +93,7 @@ func New(cfg Config) (*Proxy, error) {
 	p := &Proxy{reads: consume.New(consume.Config{
 		Peers: peers, Self: cfg.SelfURL, PeerTLS: cfg.PeerTLS,
 		Route: cfg.Read, Links: links, ID: cfg.ID, InstanceTimeout: time.Duration(cfg.ConsumerIdle), RequestTimeout: time.Duration(cfg.ConsumerWait),
-		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, Reset: cfg.ConsumerReset, NoAutoCommit: !cfg.ConsumerCommit, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Decoder,
+		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, Reset: cfg.ConsumerReset, NoAutoCommit: !cfg.ConsumerCommit, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Schemas,
 	})}
 	all := admin.Routes(admin.Deps{Clusters: cfg.Clusters, Authority: cfg.Authority, Links: links, Page: cfg.Page})
 	all = append(append(all, writes.Routes()...), p.reads.Routes()...)

@@ -19,7 +19,6 @@ import (
 	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
-	restschemas "github.com/headrace/headrace/gateway/restproxy/schemas"
 	"github.com/headrace/headrace/gateway/route"
 	"github.com/headrace/headrace/pipelines"
 )
@@ -170,8 +169,7 @@ func (d *Daemon) openREST(o *door, cfg *HTTP, at place) (*restproxy.Proxy, error
 		return nil, err
 	}
 	if o.registry != nil {
-		a := restschemas.New(o.registry.Schemas)
-		rc.Schemas, rc.Decoder = a, a
+		rc.Schemas = o.registry.Schemas
 	}
 	if _, port, err := net.SplitHostPort(at.Addr().String()); err == nil {
 		rc.Ports = map[string]string{at.Scheme(): port}

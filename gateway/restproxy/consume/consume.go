@@ -55,10 +55,10 @@ type Config struct {
 	Decoder Decoder
 }
 
-// Decoder turns bytes in a Schema Registry's wire format into JSON. It is safe
-// for concurrent use.
+// Decoder is *schema.Schemas: it appends the JSON of bytes in a Schema
+// Registry's wire format to dst. It is safe for concurrent use.
 type Decoder interface {
-	Decode(ctx context.Context, data []byte) (json []byte, err error)
+	Decode(ctx context.Context, dst, data []byte) (json []byte, err error)
 }
 
 func (c Config) withDefaults() Config {

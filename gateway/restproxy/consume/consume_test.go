@@ -207,7 +207,7 @@ func TestDeleteEndsARead(t *testing.T) {
 
 type words struct{}
 
-func (words) Decode(_ context.Context, data []byte) ([]byte, error) {
+func (words) Decode(_ context.Context, _, data []byte) ([]byte, error) {
 	switch data[0] {
 	case 0:
 	case 1:

@@ -13,24 +13,20 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/reader"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
 // The embedded formats.
 const (
-	formatBinary     = "binary"
-	formatJSON       = "json"
-	formatAvro       = "avro"
-	formatJSONSchema = "jsonschema"
-	formatProtobuf   = "protobuf"
-	formatString     = "string" // stateless reads only
+	formatBinary = "binary"
+	formatJSON   = "json"
+	formatString = "string" // stateless reads only
 )
 
-var formats = []string{formatBinary, formatJSON, formatAvro, formatJSONSchema, formatProtobuf}
+var formats = []string{formatBinary, formatJSON, schema.FormatAvro, schema.FormatJSONSchema, schema.FormatProtobuf}
 
-func hasSchema(format string) bool {
-	return format == formatAvro || format == formatJSONSchema || format == formatProtobuf
-}
+func hasSchema(format string) bool { return schema.TypeOf(format) != "" }
 
 func mediaTypeOf(format string) string { return "application/vnd.kafka." + format + ".v2+json" }
 
@@ -53,6 +49,7 @@ func integer(s string) (int64, bool) {
 type payloads struct {
 	ctx     context.Context
 	format  string
+	typeV3  string // the format's name in v3
 	decoder Decoder
 	away    error // why the decoder could not say anything: a later try may
 }
@@ -78,7 +75,7 @@ func (p *payloads) append(o, data []byte) ([]byte, string) {
 		}
 		return append(o, data...), ""
 	default:
-		text, err := p.decoder.Decode(p.ctx, data)
+		text, err := p.decoder.Decode(p.ctx, nil, data)
 		if err != nil {
 			if connector.KindOf(err).Retriable() {
 				p.away = err

@@ -8,6 +8,7 @@ import (
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"github.com/headrace/headrace/gateway/route"
+	"strings"
 )
 
 // read is GET /v3/clusters/{c}/topics/{t}/partitions/{p}/records: a read
@@ -33,7 +34,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	p := &payloads{ctx: r.Context(), format: format, decoder: h.cfg.Decoder}
+	p := &payloads{ctx: r.Context(), format: format, typeV3: strings.ToUpper(format), decoder: h.cfg.Decoder}
 	out := &writer{w: w, buf: append(make([]byte, 0, 2*writeAt), `{"kind":"KafkaRecordList","data":[`...)}
 	list := &recordList{payloads: p, writer: out, cluster: r.PathValue("cluster_id")}
 	w.Header().Set("Content-Type", wire.JSON)
@@ -129,9 +130,6 @@ func (h *Handler) readRequest(r *http.Request) (req reader.Request, format strin
 	return req, format, nil
 }
 
-var typesV3 = map[string]string{formatBinary: "BINARY", formatString: "STRING", formatJSON: "JSON",
-	formatAvro: "AVRO", formatJSONSchema: "JSONSCHEMA", formatProtobuf: "PROTOBUF"}
-
 // endRead writes what is behind the data, as it is known only then.
 func (h *Handler) endRead(r *http.Request, out *writer, a *reader.Answer) {
 	self := string(wire.Root(r, h.cfg.Links).At("v3", "clusters", r.PathValue("cluster_id"), "topics", r.PathValue("topic_name"),
@@ -168,7 +166,7 @@ func appendRecordV3(o []byte, p *payloads, rec *reader.Record, cluster string) [
 	o = rec.Timestamp.UTC().AppendFormat(o, "2006-01-02T15:04:05.000Z")
 	o = append(o, `","headers":`...)
 	o = appendHeaders(o, rec)
-	kind := `{"type":"` + typesV3[p.format] + `","data":`
+	kind := `{"type":"` + p.typeV3 + `","data":`
 	o, bad := p.both(o, rec, `,"key":`+kind, `},"value":`+kind, `}`)
 	if bad != "" {
 		o = appendBad(o, bad)

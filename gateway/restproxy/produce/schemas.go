@@ -6,44 +6,44 @@ import (
 	"net/http"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
-// Schemas turns JSON into bytes of a format with a Schema Registry. It is safe
-// for concurrent use and keeps its own bounded caches.
-//
-// The kind of an error says whose fault it is: Invalid, the data does not fit
-// the schema or the request makes no sense; Denied, the registry refused;
-// a *wire.Error is taken as it is; any other means that the schema was not to
-// be had.
+// Schemas is *schema.Schemas: it appends JSON in a format with a Schema Registry
+// to dst. It is safe for concurrent use and keeps its own bounded caches.
 type Schemas interface {
-	Encode(ctx context.Context, ref SchemaRef, data []byte) (encoded []byte, used SchemaUsed, err error)
-}
-
-// SchemaRef names the schema of a key or value. Without ID, Version and Schema
-// it is the latest version of the subject.
-type SchemaRef struct {
-	Topic    string
-	Key      bool
-	Type     string // AVRO, JSONSCHEMA or PROTOBUF; "" takes the schema's own
-	Subject  string // overrides Strategy
-	Strategy string // TOPIC_NAME (also ""), RECORD_NAME or TOPIC_RECORD_NAME
-	ID       int
-	Version  int
-	Schema   string // its text: looked up under the subject, registered when missing
-}
-
-// SchemaUsed is the schema that the bytes are written with.
-type SchemaUsed struct {
-	Type    string
-	Subject string
-	ID      int
-	Version int
+	Encode(ctx context.Context, dst []byte, ref schema.Ref, data []byte) (encoded []byte, used schema.Used, err error)
 }
 
 var errNoRegistry = wire.Payload("Schema Registry must be configured when using schemas.")
 
-var typeOfFormat = map[string]string{formatAvro: "AVRO", formatJSONSchema: "JSONSCHEMA", formatProtobuf: "PROTOBUF"}
+// spare is the room for the header and for what grows: most formats are
+// smaller than their JSON.
+const spare = 16
+
+// encode is Schemas.Encode with the registry's errors as answers: 42205 where
+// the schema is of no use, 40301 where the registry refuses, 42207 where it does
+// not have the schema or cannot be asked. What is wrong with the data stays as
+// it is, of kind Invalid.
+func (h *Handler) encode(ctx context.Context, ref schema.Ref, data []byte) ([]byte, schema.Used, error) {
+	out, used, err := h.cfg.Schemas.Encode(ctx, make([]byte, 0, len(data)+spare), ref, data)
+	if err == nil {
+		return out, used, nil
+	}
+	text := firstLine(err.Error())
+	var invalid *schema.SchemaError
+	var refused *schema.ResponseError
+	switch {
+	case errors.As(err, &invalid):
+		err = wire.Errorf(wire.CodeInvalidSchema, "Invalid schema: %s", text)
+	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
+		err = wire.Errorf(wire.CodeKafkaAuthorization, "%s", text)
+	case errors.As(err, &refused) || connector.KindOf(err) != connector.Invalid:
+		err = wire.Errorf(wire.CodeSerializing, "Error serializing message. %s", text)
+	}
+	return nil, schema.Used{}, err
+}
 
 // encodeV2 encodes the keys and values of a decoded request and notes the ids
 // that were used.
@@ -68,26 +68,26 @@ func (h *Handler) encodePartV2(ctx context.Context, req *requestV2, key bool, da
 	if data == nil {
 		return nil, nil
 	}
-	schema := &req.valueSchema
+	with := &req.valueSchema
 	if key {
-		schema = &req.keySchema
+		with = &req.keySchema
 	}
 	switch {
-	case schema.text != "" || schema.id != 0:
+	case with.text != "" || with.id != 0:
 	case key:
 		return nil, wire.Errorf(wire.CodeKeySchemaMissing, "Request includes keys but does not include key schema")
 	default:
 		return nil, wire.Errorf(wire.CodeValueSchemaMissing, "Request includes values but does not include value schema")
 	}
-	ref := SchemaRef{Topic: req.topic, Key: key, Type: typeOfFormat[req.format], ID: schema.id}
-	if schema.id == 0 {
-		ref.Schema = schema.text
+	ref := schema.Ref{Topic: req.topic, Key: key, Type: schema.TypeOf(req.format), ID: with.id}
+	if with.id == 0 {
+		ref.Text = with.text
 	}
-	encoded, used, err := h.cfg.Schemas.Encode(ctx, ref, data)
+	encoded, used, err := h.encode(ctx, ref, data)
 	if err != nil {
 		return nil, err
 	}
-	schema.id = used.ID // the records behind this one are spared the look-up
+	with.id = used.ID // the records behind this one are spared the look-up
 	return encoded, nil
 }
 
@@ -97,12 +97,8 @@ func schemaErrorV2(err error, record int, part string) error {
 	switch {
 	case errors.As(err, &own):
 		return own
-	case connector.KindOf(err) == connector.Invalid:
-		return badBody("records[%d].%s: %s", record, part, firstLine(err.Error()))
-	case connector.KindOf(err) == connector.Denied:
-		return wire.Errorf(wire.CodeKafkaAuthorization, "%s", firstLine(err.Error()))
 	default:
-		return wire.Errorf(wire.CodeSerializing, "Error serializing message. %s", firstLine(err.Error()))
+		return badBody("records[%d].%s: %s", record, part, firstLine(err.Error()))
 	}
 }
 

@@ -7,18 +7,16 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"github.com/headrace/headrace/gateway/route"
 )
 
 // The embedded formats of v2.
 const (
-	formatBinary     = "binary"
-	formatJSON       = "json"
-	formatAvro       = "avro"
-	formatJSONSchema = "jsonschema"
-	formatProtobuf   = "protobuf"
-	formatRaw        = "raw" // the body is the value of one record
+	formatBinary = "binary"
+	formatJSON   = "json"
+	formatRaw    = "raw" // the body is the value of one record
 )
 
 // The media types of formatRaw.
@@ -27,7 +25,7 @@ const (
 	octets    = "application/octet-stream"
 )
 
-var formatsV2 = []string{formatBinary, formatJSON, formatAvro, formatJSONSchema, formatProtobuf}
+var formatsV2 = []string{formatBinary, formatJSON, schema.FormatAvro, schema.FormatJSONSchema, schema.FormatProtobuf}
 
 // formatOf reads the embedded format from a v2 Content-Type.
 func (h *Handler) formatOf(r *http.Request) (string, error) {

@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
+	"strings"
 )
 
 // milliseconds reads a JSON number of milliseconds.
@@ -116,13 +117,13 @@ func (c *callV3) encode(d *dataV3, key bool, p *part) ([]byte, failure) {
 		}
 		data = []byte("null")
 	}
-	ref := SchemaRef{Topic: c.topic, Key: key, Type: d.kind, Subject: d.subject, Strategy: d.strategy,
-		ID: d.id, Version: d.version, Schema: d.schema}
-	out, used, err := c.h.cfg.Schemas.Encode(c.ctx, ref, data)
+	ref := schema.Ref{Topic: c.topic, Key: key, Type: schema.TypeOf(strings.ToLower(d.kind)), Subject: d.subject, Strategy: d.strategy,
+		ID: d.id, Version: d.version, Text: d.schema}
+	out, used, err := c.h.encode(c.ctx, ref, data)
 	if err != nil {
 		return nil, schemaFailure(err, key)
 	}
-	p.kind, p.schema, p.subject, p.schemaID, p.version = used.Type, true, used.Subject, used.ID, used.Version
+	p.kind, p.schema, p.subject, p.schemaID, p.version = strings.ToUpper(schema.FormatOf(used.Type)), true, used.Subject, used.ID, used.Version
 	if out != nil {
 		p.size = len(out)
 	}
@@ -140,11 +141,7 @@ func schemaFailure(err error, key bool) failure {
 	switch {
 	case errors.As(err, &own):
 		return flattened(own)
-	case connector.KindOf(err) == connector.Invalid:
-		return badData("%s: %s", part, err.Error())
-	case connector.KindOf(err) == connector.Denied:
-		return failure{code: wire.CodeKafkaAuthorization, message: err.Error()}
 	default:
-		return flattened(wire.Errorf(wire.CodeSerializing, "Error serializing message. %s", firstLine(err.Error())))
+		return badData("%s: %s", part, err.Error())
 	}
 }

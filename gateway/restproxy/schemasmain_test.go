@@ -1,4 +1,4 @@
-package schemas_test
+package restproxy_test
 
 import (
 	"context"
@@ -9,10 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
-	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/exporter"
@@ -23,13 +21,7 @@ import (
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/admin"
-	"github.com/headrace/headrace/gateway/restproxy/schemas"
 )
-
-func TestMain(m *testing.M) {
-	metrics.UseNilMetrics = true // else the client library keeps a ticker
-	goleak.VerifyTestMain(m)
-}
 
 // proxy is the whole REST proxy on a broker and a registry in this process.
 type proxy struct {
@@ -71,11 +63,10 @@ func (p *proxy) on(bootstrap []string, registryURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := schemas.New(schema.NewSchemas(client, schema.Limits{}))
 	rest, err := restproxy.New(restproxy.Config{Settings: restproxy.DefaultSettings(), Clusters: admin.Fixed{kafkaadmin.New(cluster)},
 		Publish: func(context.Context, string) (connector.Publisher, error) { return e, nil },
 		Read:    func(context.Context, string) (*reader.Reader, error) { return read, nil },
-		Schemas: a, Decoder: a})
+		Schemas: schema.NewSchemas(client, schema.Limits{})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package schemas_test
+package restproxy_test
 
 import (
 	"fmt"
