@@ -66,7 +66,7 @@ func committed(t *testing.T, peer *kgo.Client) (sum int64) {
 	return sum
 }
 
-func group(t *testing.T, k *kfake.Cluster, env block.Env) connector.Source {
+func member(t *testing.T, k *kfake.Cluster, env block.Env) connector.Source {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.BootstrapServer, cfg.Topic, cfg.ConsumerGroup, cfg.AutoOffsetReset = k.ListenAddrs(), "orders", "g", "earliest"
@@ -95,7 +95,7 @@ func TestConformance(t *testing.T) {
 			produce(t, peer, 0, n)
 			return connectortest.Input{
 				Index:  func(m *connector.Message) (int, error) { return strconv.Atoi(string(m.Value)) },
-				Source: func() connector.Source { return group(t, k, block.Env{}) },
+				Source: func() connector.Source { return member(t, k, block.Env{}) },
 			}
 		},
 	})
@@ -110,7 +110,7 @@ func TestARunEndsWhereTheTopicEnded(t *testing.T) {
 		n := 0
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		err := intake.Run(ctx, intake.Config{Source: group(t, k, block.Env{}), Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
+		err := intake.Run(ctx, intake.Config{Source: member(t, k, block.Env{}), Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 			if n == 0 && want == 300 {
 				produce(t, peer, 300, 400)
 			}
@@ -137,7 +137,7 @@ func TestNothingIsCommittedBeforeItsAcknowledgement(t *testing.T) {
 	held := make(chan *connector.Message, 1)
 	done := make(chan error, 1)
 	var seen atomic.Int64
-	source := group(t, k, block.Env{})
+	source := member(t, k, block.Env{})
 	go func() {
 		done <- intake.Run(t.Context(), intake.Config{Source: source, Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 			for _, m := range batch {

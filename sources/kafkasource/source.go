@@ -8,11 +8,11 @@ import (
 	"errors"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/kafka/group"
 )
 
 // Config are the keys of a Kafka data_loader: Mage's, and topics for several.
@@ -35,7 +35,7 @@ const (
 
 // DefaultConfig returns the values of keys that are not written.
 func DefaultConfig() Config {
-	return Config{Settings: kafka.DefaultSettings(), AutoOffsetReset: kafka.OffsetLatest, BatchSize: defaultBatchSize, TimeoutMS: defaultTimeoutMS}
+	return Config{Settings: kafka.DefaultSettings(), AutoOffsetReset: group.OffsetLatest, BatchSize: defaultBatchSize, TimeoutMS: defaultTimeoutMS}
 }
 
 // topicForm is Kafka's own rule for names of topics.
@@ -90,9 +90,9 @@ func (c *Config) topics() []string {
 func (c *Config) initial() string {
 	switch strings.ToLower(c.AutoOffsetReset) {
 	case "earliest", "smallest":
-		return kafka.OffsetEarliest
+		return group.OffsetEarliest
 	case "", "latest", "largest":
-		return kafka.OffsetLatest
+		return group.OffsetLatest
 	}
 	return ""
 }
@@ -134,13 +134,13 @@ func Open(cfg Config, env block.Env) (connector.Source, error) {
 // New returns a source on the cluster, which stays the caller's to close. Keys,
 // values, headers and times of the records are kept; topic and partition are
 // not, so that the exporter's own rules decide where they go.
-func New(cluster *kafka.Cluster, cfg Config, env block.Env) (*kafka.GroupSource, error) {
+func New(cluster *kafka.Cluster, cfg Config, env block.Env) (*group.Source, error) {
 	for _, f := range cfg.Validate() {
 		return nil, connector.Errorf(connector.Invalid, "kafka data_loader: %s: %s", f.Path, f.Message)
 	}
-	return cluster.NewGroupSource(kafka.GroupConfig{
+	return group.NewSource(cluster, group.SourceConfig{
 		Group: cfg.ConsumerGroup, Topics: cfg.topics(), Initial: cfg.initial(),
-		BatchSize: cfg.BatchSize, Linger: time.Duration(cfg.TimeoutMS) * time.Millisecond,
-		Bounded: !env.Stream, Log: env.Log,
+		BatchSize: cfg.BatchSize,
+		Bounded:   !env.Stream, Log: env.Log,
 	}), nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/kafka/group"
 	"github.com/headrace/headrace/connector/kafka/doctor"
 	"github.com/headrace/headrace/test/services"
 )
@@ -200,7 +201,7 @@ func exportAndConsume(t *testing.T, s kafka.Settings, topic string) {
 	}
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	source := c.NewGroupSource(kafka.GroupConfig{Group: topic, Topics: []string{topic}, Initial: kafka.OffsetEarliest, Bounded: true, Linger: 10 * time.Millisecond})
+	source := group.NewSource(c, group.SourceConfig{Group: topic, Topics: []string{topic}, Initial: group.OffsetEarliest, Bounded: true})
 	err = intake.Run(ctx, intake.Config{Source: source, Out: connector.PublisherFunc(func(_ context.Context, batch []*connector.Message) error {
 		mu.Lock()
 		defer mu.Unlock()

@@ -24,7 +24,7 @@ func BenchmarkFetch(b *testing.B) {
 	}
 	var read int
 	for b.Loop() {
-		records, _, err := fetch(b.Context(), r, Request{TP: TP{"t", 0}, MaxBytes: 8 << 20})
+		records, _, err := fetch(b.Context(), r, Request{TP: TP{Topic: "t", Partition: 0}, MaxBytes: 8 << 20})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/broker"
+	"github.com/headrace/headrace/connector/kafka/group"
 )
 
 // Reset says where a partition is read from that has no stored position.
@@ -26,6 +28,10 @@ const (
 // position of a partition that is not assigned.
 var ErrIllegalState = errors.New("illegal state")
 
+// ErrCannotJoin is in the chain of errors about a group that refuses the
+// consumer for a reason that waiting does not end.
+var ErrCannotJoin = group.ErrCannotJoin
+
 // ErrNothingToRead is in the chain of Poll's error for a consumer that neither
 // subscribed nor has assignments.
 var ErrNothingToRead = errors.New("the consumer is not subscribed to any topic and has no partition assigned")
@@ -41,6 +47,7 @@ type ConsumerConfig struct {
 	Group      string
 	Reset      Reset // "" is ResetLatest
 	AutoCommit bool  // stores what earlier polls returned, with a poll, a rebalance or Close
+	Committed  bool  // leaves out records of transactions that are open or were aborted
 }
 
 // Consumer reads with a group's positions, as a member of the group or with
@@ -49,7 +56,7 @@ type ConsumerConfig struct {
 type Consumer struct {
 	cfg   ConsumerConfig
 	r     *Reader
-	group group
+	group group.Group
 
 	polling chan struct{} // holds a token while nobody polls
 
@@ -58,7 +65,7 @@ type Consumer struct {
 	pattern     *regexp.Regexp // or by pattern
 	manual      bool           // partitions were assigned by Assign
 	parts       map[TP]*position
-	member      *member
+	member      *group.Member
 	changed     chan struct{} // closed and made anew when the partitions change
 	committedAt time.Time
 	closed      bool
@@ -80,7 +87,7 @@ func (r *Reader) NewConsumer(cfg ConsumerConfig) *Consumer {
 	if cfg.Reset == "" {
 		cfg.Reset = ResetLatest
 	}
-	c := &Consumer{cfg: cfg, r: r, group: group{r, cfg.Group}, polling: make(chan struct{}, 1), parts: map[TP]*position{},
+	c := &Consumer{cfg: cfg, r: r, group: group.New(r.conns, cfg.Group, ""), polling: make(chan struct{}, 1), parts: map[TP]*position{},
 		changed: make(chan struct{}), committedAt: time.Now()}
 	c.polling <- struct{}{}
 	return c
@@ -103,11 +110,49 @@ func (c *Consumer) Subscribe(topics []string, pattern *regexp.Regexp) error {
 	}
 	c.topics, c.pattern = slices.Compact(slices.Sorted(slices.Values(topics))), pattern
 	if c.member == nil {
-		c.member = startMember(c)
+		c.member = c.join()
 	} else {
-		c.member.again()
+		c.member.Again()
 	}
 	return nil
+}
+
+// join starts the membership of a subscribed consumer.
+func (c *Consumer) join() *group.Member {
+	return group.Join(c.group, group.MemberConfig{
+		Topics:   c.subscribed,
+		Assigned: func(now group.Generation) { c.assigned(now.Partitions) },
+		Revoked:  c.revoked,
+		Log:      c.r.log,
+	})
+}
+
+// subscribed returns the topics to join with.
+func (c *Consumer) subscribed(ctx context.Context) ([]string, error) {
+	c.mu.Lock()
+	topics, pattern := c.topics, c.pattern
+	c.mu.Unlock()
+	if pattern == nil {
+		return topics, nil
+	}
+	return group.Matching(ctx, c.r.conns, pattern)
+}
+
+func (c *Consumer) assigned(tps []TP) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.setParts(tps)
+}
+
+// revoked ends reading before the group is joined again. Positions are asked
+// for anew then, as another member may have gone on from them.
+func (c *Consumer) revoked(ctx context.Context, lost bool) {
+	if c.cfg.AutoCommit && !lost {
+		if err := c.commitConsumed(ctx); err != nil {
+			c.r.log.Debug("positions were not stored before a rebalance; records may come again", "group", c.cfg.Group, "error", err)
+		}
+	}
+	c.assigned(nil)
 }
 
 // Unsubscribe ends the subscription and clears the assignment. It waits until
@@ -121,7 +166,7 @@ func (c *Consumer) Unsubscribe(ctx context.Context) error {
 		err = c.commitConsumed(ctx)
 	}
 	if m != nil {
-		m.stop()
+		m.Close()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,7 +181,7 @@ func (c *Consumer) Subscription() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pattern != nil && c.member != nil {
-		return slices.Clone(c.member.topics)
+		return c.member.Topics()
 	}
 	return slices.Clone(c.topics)
 }
@@ -166,7 +211,7 @@ func (c *Consumer) assignment() []TP {
 	for tp := range c.parts {
 		tps = append(tps, tp)
 	}
-	slices.SortFunc(tps, compareTP)
+	slices.SortFunc(tps, broker.Compare)
 	return tps
 }
 
@@ -230,24 +275,23 @@ func (c *Consumer) Commit(ctx context.Context, offsets map[TP]Committed) error {
 	if offsets == nil {
 		return c.commitConsumed(ctx)
 	}
-	member, generation := c.identity()
-	return c.group.commit(ctx, member, generation, offsets)
+	return c.group.Commit(ctx, c.identity(), offsets)
 }
 
 // Committed returns the group's stored positions.
 func (c *Consumer) Committed(ctx context.Context, tps []TP) (map[TP]Committed, error) {
-	return c.group.committed(ctx, tps)
+	return c.group.Committed(ctx, tps)
 }
 
 // identity is what commits are signed with: a member's id and generation, or
 // nothing for a consumer with partitions of its own choice.
-func (c *Consumer) identity() (string, int32) {
+func (c *Consumer) identity() group.Identity {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.member == nil {
-		return "", -1
+		return group.Nobody
 	}
-	return c.member.now.member, c.member.now.generation
+	return c.member.Identity()
 }
 
 func (c *Consumer) commitConsumed(ctx context.Context) error {
@@ -262,8 +306,7 @@ func (c *Consumer) commitConsumed(ctx context.Context) error {
 		}
 	}
 	c.mu.Unlock()
-	member, generation := c.identity()
-	if err := c.group.commit(ctx, member, generation, offsets); err != nil {
+	if err := c.group.Commit(ctx, c.identity(), offsets); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -57,13 +57,13 @@ func TestSubscribe(t *testing.T) {
 	if err != nil || len(records) != 3 {
 		t.Fatalf("got %s, %v", values(records), err)
 	}
-	if got := c.Assignment(); !cmp.Equal(got, []TP{{"t", 0}, {"t", 1}, {"t", 2}}) {
+	if got := c.Assignment(); !cmp.Equal(got, []TP{{Topic: "t", Partition: 0}, {Topic: "t", Partition: 1}, {Topic: "t", Partition: 2}}) {
 		t.Errorf("assigned %v", got)
 	}
 	if got := c.Subscription(); !cmp.Equal(got, []string{"later", "t"}) {
 		t.Errorf("subscribed %v", got)
 	}
-	if err := c.Assign([]TP{{"t", 0}}); !errors.Is(err, ErrIllegalState) {
+	if err := c.Assign([]TP{{Topic: "t", Partition: 0}}); !errors.Is(err, ErrIllegalState) {
 		t.Errorf("assign beside a subscription: %v", err)
 	}
 	if err := c.Unsubscribe(t.Context()); err != nil {
@@ -101,12 +101,12 @@ func TestCommitAndGoOn(t *testing.T) {
 			}
 			want := "d"
 			if !auto {
-				if err := c.Commit(t.Context(), map[TP]Committed{{"t", 0}: {Offset: 2, Metadata: "m"}}); err != nil {
+				if err := c.Commit(t.Context(), map[TP]Committed{{Topic: "t", Partition: 0}: {Offset: 2, Metadata: "m"}}); err != nil {
 					t.Fatal(err)
 				}
 				want = "c d"
-				stored, err := c.Committed(t.Context(), []TP{{"t", 0}, {"t", 1}})
-				if d := cmp.Diff(map[TP]Committed{{"t", 0}: {2, "m"}, {"t", 1}: {-1, ""}}, stored); err != nil || d != "" {
+				stored, err := c.Committed(t.Context(), []TP{{Topic: "t", Partition: 0}, {Topic: "t", Partition: 1}})
+				if d := cmp.Diff(map[TP]Committed{{Topic: "t", Partition: 0}: {Offset: 2, Metadata: "m"}, {Topic: "t", Partition: 1}: {Offset: -1}}, stored); err != nil || d != "" {
 					t.Error(err, d)
 				}
 			}
@@ -123,7 +123,7 @@ func TestCommitAndGoOn(t *testing.T) {
 				if err := next.Commit(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
-				if stored, err := next.Committed(t.Context(), []TP{{"t", 0}}); err != nil || stored[TP{"t", 0}].Offset != 4 {
+				if stored, err := next.Committed(t.Context(), []TP{{Topic: "t", Partition: 0}}); err != nil || stored[TP{Topic: "t", Partition: 0}].Offset != 4 {
 					t.Errorf("stored %v %v", stored, err)
 				}
 			}
@@ -161,10 +161,10 @@ func TestAssignAndSeek(t *testing.T) {
 	r, _, kc := start(t)
 	write(t, kc, 0, "a", "b", "c")
 	c := consumer(t, r, ConsumerConfig{})
-	if err := c.Seek(map[TP]int64{{"t", 0}: 1}); !errors.Is(err, ErrIllegalState) {
+	if err := c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: 1}); !errors.Is(err, ErrIllegalState) {
 		t.Errorf("seek without assignment: %v", err)
 	}
-	if err := c.Assign([]TP{{"t", 0}, {"t", 1}}); err != nil {
+	if err := c.Assign([]TP{{Topic: "t", Partition: 0}, {Topic: "t", Partition: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Subscribe([]string{"t"}, nil); !errors.Is(err, ErrIllegalState) {
@@ -182,10 +182,10 @@ func TestAssignAndSeek(t *testing.T) {
 		seek func() error
 		want string
 	}{
-		{"offset", func() error { return c.Seek(map[TP]int64{{"t", 0}: 2}) }, "c d"},
-		{"beginning", func() error { return c.Seek(map[TP]int64{{"t", 0}: Earliest, {"t", 1}: Earliest}) }, "a b c d"},
+		{"offset", func() error { return c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: 2}) }, "c d"},
+		{"beginning", func() error { return c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: Earliest, {Topic: "t", Partition: 1}: Earliest}) }, "a b c d"},
 		{"time", func() error {
-			return c.SeekTime(t.Context(), map[TP]time.Time{{"t", 0}: time.UnixMilli(1700000000000)})
+			return c.SeekTime(t.Context(), map[TP]time.Time{{Topic: "t", Partition: 0}: time.UnixMilli(1700000000000)})
 		}, "a b c d"},
 	} {
 		if err := tc.seek(); err != nil {
@@ -195,7 +195,7 @@ func TestAssignAndSeek(t *testing.T) {
 			t.Errorf("%s: %s", tc.name, got)
 		}
 	}
-	if err := c.Commit(t.Context(), map[TP]Committed{{"t", 0}: {Offset: 1}}); err != nil {
+	if err := c.Commit(t.Context(), map[TP]Committed{{Topic: "t", Partition: 0}: {Offset: 1}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -205,8 +205,8 @@ func TestOffsetOutOfRange(t *testing.T) {
 		r, _, kc := start(t)
 		write(t, kc, 0, "a", "b")
 		c := consumer(t, r, ConsumerConfig{Reset: reset})
-		_ = c.Assign([]TP{{"t", 0}})
-		_ = c.Seek(map[TP]int64{{"t", 0}: 100})
+		_ = c.Assign([]TP{{Topic: "t", Partition: 0}})
+		_ = c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: 100})
 		got, err := c.Poll(t.Context(), Poll{MaxBytes: 1000, MinBytes: 1, Wait: 10 * time.Second})
 		if values(got) != want || (err == nil) != (want != "") {
 			t.Errorf("%s: %q %v", reset, values(got), err)
@@ -218,7 +218,7 @@ func TestPollBounds(t *testing.T) {
 	r, _, kc := start(t)
 	write(t, kc, 0, "aaaa", "bbbb", "cccccccccc", "dd")
 	c := consumer(t, r, ConsumerConfig{Reset: ResetEarliest})
-	_ = c.Assign([]TP{{"t", 0}})
+	_ = c.Assign([]TP{{Topic: "t", Partition: 0}})
 	for _, want := range []string{"aaaa bbbb", "cccccccccc", "dd"} {
 		got, err := c.Poll(t.Context(), Poll{MaxBytes: 10, MinBytes: 1, Wait: 10 * time.Second})
 		if err != nil || values(got) != want {
@@ -236,7 +236,7 @@ func TestPollThatIsGivenUpKeepsItsPosition(t *testing.T) {
 	r, _, kc := start(t)
 	write(t, kc, 0, "a")
 	c := consumer(t, r, ConsumerConfig{Reset: ResetEarliest})
-	_ = c.Assign([]TP{{"t", 0}})
+	_ = c.Assign([]TP{{Topic: "t", Partition: 0}})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := c.Poll(ctx, Poll{MaxBytes: 1000, MinBytes: -1, Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) {

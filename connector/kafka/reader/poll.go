@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/broker"
 )
 
 // Poll is one read of a Consumer.
@@ -97,20 +98,20 @@ func (r *pollRun) take(ctx context.Context, deadline time.Time) (<-chan struct{}
 	if err := r.locate(ctx); err != nil || len(r.next) == 0 {
 		return changed, err
 	}
-	var parts []*part
+	var parts []*broker.Part
 	for tp, offset := range r.next {
-		parts = append(parts, &part{TP: tp, offset: offset})
+		parts = append(parts, &broker.Part{TP: tp, Offset: offset})
 	}
-	slices.SortFunc(parts, func(a, b *part) int { return compareTP(a.TP, b.TP) })
+	slices.SortFunc(parts, func(a, b *broker.Part) int { return broker.Compare(a.TP, b.TP) })
 	turn := r.c.turn % len(parts)
 	r.c.turn++ // so that a full answer does not starve those behind
 	parts = append(parts[turn:], parts[:turn]...)
 	left := max(r.MaxBytes-r.bytes, 1)
-	if err := r.c.r.fetchFrom(ctx, parts, inLog(left), min(time.Until(deadline), fetchSlice)); err != nil {
+	if err := r.c.r.conns.Fetch(ctx, parts, broker.Fetching{Most: inLog(left), Wait: min(time.Until(deadline), fetchSlice), Committed: r.c.cfg.Committed}); err != nil {
 		return changed, r.recover(ctx, parts[0].Topic, err)
 	}
 	for _, p := range parts {
-		if p.err != nil {
+		if p.Err != nil {
 			if err := r.partFailed(ctx, p); err != nil {
 				return changed, err
 			}
@@ -127,25 +128,25 @@ func (r *pollRun) take(ctx context.Context, deadline time.Time) (<-chan struct{}
 // recover learns where the partitions are now, if that can help. A topic that
 // does not exist, or not yet, has no records, and is no error.
 func (r *pollRun) recover(ctx context.Context, topic string, err error) error {
-	if !transient(err) {
+	if !broker.Transient(err) {
 		return err
 	}
-	if err := r.c.r.relearn(ctx, topic); connector.KindOf(err) != connector.NotFound {
+	if err := r.c.r.conns.Relearn(ctx, topic); connector.KindOf(err) != connector.NotFound {
 		return err
 	}
 	return nil
 }
 
-func (r *pollRun) partFailed(ctx context.Context, p *part) error {
+func (r *pollRun) partFailed(ctx context.Context, p *broker.Part) error {
 	switch {
-	case errors.Is(p.err, sarama.ErrOffsetOutOfRange):
+	case errors.Is(p.Err, sarama.ErrOffsetOutOfRange):
 		offset, err := r.c.reset(ctx, p.TP)
 		r.next[p.TP] = offset
 		return err
-	case connector.KindOf(p.err) == connector.NotFound, transient(p.err):
-		return r.recover(ctx, p.Topic, &connector.Error{Kind: connector.Unavailable, Err: p.err})
+	case connector.KindOf(p.Err) == connector.NotFound, broker.Transient(p.Err):
+		return r.recover(ctx, p.Topic, &connector.Error{Kind: connector.Unavailable, Err: p.Err})
 	default:
-		return fmt.Errorf("reading %s/%d: %w", p.Topic, p.Partition, p.err)
+		return fmt.Errorf("reading %s/%d: %w", p.Topic, p.Partition, p.Err)
 	}
 }
 
@@ -158,9 +159,10 @@ func (r *pollRun) begin() (<-chan struct{}, error) {
 	if c.member == nil && !c.manual || c.closed {
 		return nil, connector.Errorf(connector.Unknown, "reading: %w", ErrNothingToRead)
 	}
-	if c.member != nil && c.member.err != nil {
-		if k := connector.KindOf(c.member.err); k == connector.Denied || k == connector.Unauthenticated || k == connector.Invalid {
-			return nil, c.member.err
+	if c.member != nil {
+		err := c.member.Err()
+		if k := connector.KindOf(err); err != nil && (k == connector.Denied || k == connector.Unauthenticated || k == connector.Invalid) {
+			return nil, err
 		}
 	}
 	for tp := range r.next {
@@ -205,7 +207,7 @@ func (r *pollRun) locate(ctx context.Context) error {
 		}
 		r.located(tp, found)
 	}
-	stored, err := r.c.group.committed(ctx, missing)
+	stored, err := r.c.group.Committed(ctx, missing)
 	if err != nil {
 		return err
 	}
@@ -248,9 +250,9 @@ func (c *Consumer) reset(ctx context.Context, tp TP) (int64, error) {
 }
 
 // add takes the records of a part until the answer is full.
-func (r *pollRun) add(p *part) {
-	for i := range p.records {
-		rec := &p.records[i]
+func (r *pollRun) add(p *broker.Part) {
+	for i := range p.Records {
+		rec := &p.Records[i]
 		size := len(rec.Key) + len(rec.Value)
 		if r.bytes+size >= r.MaxBytes && len(r.records) > 0 {
 			r.full = true
@@ -264,7 +266,7 @@ func (r *pollRun) add(p *part) {
 			return
 		}
 	}
-	r.next[p.TP] = max(r.next[p.TP], p.next)
+	r.next[p.TP] = max(r.next[p.TP], p.Next)
 }
 
 // finish moves the consumer's positions behind the records and returns those.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/headrace/headrace/connector/kafka/broker"
 )
 
 // firstBytes is what the first request of a read asks for: how far the log
@@ -72,7 +74,7 @@ type scan struct {
 }
 
 // fetch asks for what comes next. The channel gives the answer and is closed.
-func (s *scan) fetch(ctx context.Context) <-chan *part {
+func (s *scan) fetch(ctx context.Context) <-chan *broker.Part {
 	most := inLog(s.req.MaxBytes - s.size)
 	switch {
 	case s.asked == 0:
@@ -81,13 +83,13 @@ func (s *scan) fetch(ctx context.Context) <-chan *part {
 		most = max(int32(int64(most)*s.asked/s.unpacked), min(most, firstBytes))
 	}
 	s.asked += int64(most)
-	p := &part{TP: s.req.TP, offset: s.answer.Next}
+	p := &broker.Part{TP: s.req.TP, Offset: s.answer.Next}
 	wait := min(time.Until(s.deadline), fetchSlice)
-	done := make(chan *part, 1)
+	done := make(chan *broker.Part, 1)
 	go func() {
 		defer close(done)
-		if err := s.r.fetchFrom(ctx, []*part{p}, most, wait); err != nil {
-			p.err = err
+		if err := s.r.conns.Fetch(ctx, []*broker.Part{p}, broker.Fetching{Most: most, Wait: wait}); err != nil {
+			p.Err = err
 		}
 		done <- p
 	}()
@@ -96,33 +98,33 @@ func (s *scan) fetch(ctx context.Context) <-chan *part {
 
 // settle moves the read behind what came, as far as it fits, and says whether
 // to go on.
-func (s *scan) settle(ctx context.Context, p *part) (portion []Record, more bool, err error) {
+func (s *scan) settle(ctx context.Context, p *broker.Part) (portion []Record, more bool, err error) {
 	switch {
-	case p.err == nil:
+	case p.Err == nil:
 	case s.given > 0:
 		return nil, false, nil
-	case transient(p.err) && s.lives > 0 && ctx.Err() == nil:
+	case broker.Transient(p.Err) && s.lives > 0 && ctx.Err() == nil:
 		s.lives--
-		err := s.r.relearn(ctx, p.Topic)
+		err := s.r.conns.Relearn(ctx, p.Topic)
 		return nil, err == nil, err
 	default:
-		return nil, false, fmt.Errorf("reading %s/%d at offset %d: %w", p.Topic, p.Partition, p.offset, p.err)
+		return nil, false, fmt.Errorf("reading %s/%d at offset %d: %w", p.Topic, p.Partition, p.Offset, p.Err)
 	}
 	a := &s.answer
-	a.LogStart, a.HighWatermark, a.Next = p.logStart, p.highWatermark, p.next
-	fit := s.fit(p.records)
+	a.LogStart, a.HighWatermark, a.Next = p.LogStart, p.HighWatermark, p.Next
+	fit := s.fit(p.Records)
 	some := s.given > 0 || fit > 0
 	s.given += fit
 	switch {
-	case fit < len(p.records):
-		a.Next = p.records[fit].Offset
-		return p.records[:fit], false, nil
+	case fit < len(p.Records):
+		a.Next = p.Records[fit].Offset
+		return p.Records[:fit], false, nil
 	case fit == 0:
 		more = time.Until(s.deadline) > 0
 	default:
 		more = s.size < s.req.MaxBytes
 	}
-	return p.records, more && !(some && a.Next >= a.HighWatermark), nil
+	return p.Records, more && !(some && a.Next >= a.HighWatermark), nil
 }
 
 // fit counts the records up to the one that would reach the limit. The first of

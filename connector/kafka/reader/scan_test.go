@@ -21,7 +21,7 @@ func TestFetch(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, kc, 0, "a", "b", "c", "dddddddddd")
-	tp := TP{"t", 0}
+	tp := TP{Topic: "t", Partition: 0}
 	for _, tc := range []struct {
 		name string
 		req  Request
@@ -37,8 +37,8 @@ func TestFetch(t *testing.T) {
 		{"the end", Request{TP: tp, Offset: 4, MaxBytes: 1000}, "", 4, 0},
 		{"latest", Request{TP: tp, Offset: Latest, MaxBytes: 1000}, "", 4, 0},
 		{"behind the end", Request{TP: tp, Offset: 5, MaxBytes: 1000}, "", 0, connector.Invalid},
-		{"unknown partition", Request{TP: TP{"t", 7}, MaxBytes: 1000}, "", 0, connector.NotFound},
-		{"unknown topic", Request{TP: TP{"u", 0}, MaxBytes: 1000}, "", 0, connector.NotFound},
+		{"unknown partition", Request{TP: TP{Topic: "t", Partition: 7}, MaxBytes: 1000}, "", 0, connector.NotFound},
+		{"unknown topic", Request{TP: TP{Topic: "u", Partition: 0}, MaxBytes: 1000}, "", 0, connector.NotFound},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			records, a, err := fetch(t.Context(), r, tc.req)
@@ -50,11 +50,11 @@ func TestFetch(t *testing.T) {
 			}
 		})
 	}
-	records, _, err := fetch(t.Context(), r, Request{TP: TP{"t", 1}, MaxBytes: 1000})
+	records, _, err := fetch(t.Context(), r, Request{TP: TP{Topic: "t", Partition: 1}, MaxBytes: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Record{{TP: TP{"t", 1}, Key: []byte("k"), Timestamp: at, Headers: []connector.Header{{Key: "h", Value: []byte("1")}, {Key: "h"}}}}
+	want := []Record{{TP: TP{Topic: "t", Partition: 1}, Key: []byte("k"), Timestamp: at, Headers: []connector.Header{{Key: "h", Value: []byte("1")}, {Key: "h"}}}}
 	if d := cmp.Diff(want, records); d != "" {
 		t.Error(d)
 	}
@@ -92,7 +92,7 @@ func TestFetchInPortions(t *testing.T) {
 				offset, reads := int64(0), 0
 				for offset < n && reads < 8 {
 					reads++
-					records, a, err := fetch(t.Context(), r, Request{TP: TP{"t", 0}, Offset: offset, MaxBytes: limit})
+					records, a, err := fetch(t.Context(), r, Request{TP: TP{Topic: "t", Partition: 0}, Offset: offset, MaxBytes: limit})
 					if err != nil || a.HighWatermark != n || a.Next != offset+int64(len(records)) || len(records) == 0 {
 						t.Fatalf("limit %d at %d: %d records, %+v, %v", limit, offset, len(records), a, err)
 					}
@@ -116,7 +116,7 @@ func TestFetchEndsWithItsTaker(t *testing.T) {
 	r, _, kc := start(t)
 	write(t, kc, 0, "a", "b")
 	gone := errors.New("gone")
-	if _, err := r.Fetch(t.Context(), Request{TP: TP{"t", 0}, MaxBytes: 1000}, func([]Record) error { return gone }); err != gone {
+	if _, err := r.Fetch(t.Context(), Request{TP: TP{Topic: "t", Partition: 0}, MaxBytes: 1000}, func([]Record) error { return gone }); err != gone {
 		t.Errorf("got %v", err)
 	}
 }
@@ -128,14 +128,14 @@ func TestFetchWaits(t *testing.T) {
 		// test proves less but does not fail.
 		write(t, kc, 2, "late")
 	}()
-	records, _, err := fetch(t.Context(), r, Request{TP: TP{"t", 2}, MaxBytes: 1000, Wait: 10 * time.Second})
+	records, _, err := fetch(t.Context(), r, Request{TP: TP{Topic: "t", Partition: 2}, MaxBytes: 1000, Wait: 10 * time.Second})
 	if err != nil || values(records) != "late" {
 		t.Errorf("got %q %v", values(records), err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if _, _, err := fetch(ctx, r, Request{TP: TP{"t", 2}, Offset: 1, MaxBytes: 1000, Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
+	if _, _, err := fetch(ctx, r, Request{TP: TP{Topic: "t", Partition: 2}, Offset: 1, MaxBytes: 1000, Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
 		t.Errorf("after %v: %v", time.Since(start), err)
 	}
 }
@@ -147,7 +147,7 @@ func TestFetchFollowsTheLeader(t *testing.T) {
 		if err := k.MoveTopicPartition("t", 0, i); err != nil {
 			t.Fatal(err)
 		}
-		records, _, err := fetch(t.Context(), r, Request{TP: TP{"t", 0}, MaxBytes: 1000, Wait: 10 * time.Second})
+		records, _, err := fetch(t.Context(), r, Request{TP: TP{Topic: "t", Partition: 0}, MaxBytes: 1000, Wait: 10 * time.Second})
 		if err != nil || values(records) != "a b" {
 			t.Fatalf("leader %d: %q %v", i, values(records), err)
 		}
@@ -163,7 +163,7 @@ func TestOffsetAt(t *testing.T) {
 		}
 	}
 	for at, want := range map[int64]int64{Earliest: 0, Latest: 3, 500: 0, 1000: 0, 1001: 1, 3000: 2, 3001: 3} {
-		if got, err := r.OffsetAt(t.Context(), TP{"t", 0}, at); err != nil || got != want {
+		if got, err := r.OffsetAt(t.Context(), TP{Topic: "t", Partition: 0}, at); err != nil || got != want {
 			t.Errorf("%d: got %d %v, want %d", at, got, err, want)
 		}
 	}

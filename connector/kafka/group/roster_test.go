@@ -1,4 +1,4 @@
-package reader
+package group
 
 import (
 	"context"
@@ -25,8 +25,8 @@ func eventually(t *testing.T, x *Roster, want ...string) {
 }
 
 func TestRoster(t *testing.T) {
-	r, _, _ := start(t)
-	a, b := r.NewRoster("g"), r.NewRoster("g")
+	conns, _, _ := start(t)
+	a, b := NewRoster(conns, "g", nil), NewRoster(conns, "g", nil)
 	if list, err := a.Members(t.Context()); err != nil || len(list) != 0 {
 		t.Fatalf("nobody joined: %v %v", list, err)
 	}
@@ -47,9 +47,9 @@ func TestRoster(t *testing.T) {
 }
 
 func TestRosterWithoutBroker(t *testing.T) {
-	r, k, _ := start(t)
+	conns, k, _ := start(t)
 	k.Close()
-	x := r.NewRoster("g")
+	x := NewRoster(conns, "g", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	x.Join(ctx, "http://a") // returns with ctx

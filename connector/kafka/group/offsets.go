@@ -1,14 +1,14 @@
-package reader
+package group
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/broker"
 )
 
 // Committed is a group's stored position in a partition: the next offset to
@@ -19,24 +19,17 @@ type Committed struct {
 	Metadata string
 }
 
-func compareTP(a, b TP) int {
-	if c := strings.Compare(a.Topic, b.Topic); c != 0 {
-		return c
-	}
-	return int(a.Partition) - int(b.Partition)
-}
-
-// commit stores positions. A member names itself and its generation, so that
+// Commit stores positions. A member names itself and its generation, so that
 // one that was left behind cannot overwrite its successor's.
-func (g group) commit(ctx context.Context, member string, generation int32, offsets map[TP]Committed) error {
+func (g Group) Commit(ctx context.Context, as Identity, offsets map[broker.TP]Committed) error {
 	if len(offsets) == 0 {
 		return nil
 	}
-	req := &sarama.OffsetCommitRequest{Version: 8, ConsumerGroup: g.id, ConsumerID: member, ConsumerGroupGeneration: generation}
+	req := &sarama.OffsetCommitRequest{Version: 8, ConsumerGroup: g.id, ConsumerID: as.Member, ConsumerGroupGeneration: as.Generation, GroupInstanceId: g.memberInstance(as)}
 	for tp, c := range offsets {
 		req.AddBlockWithLeaderEpoch(tp.Topic, tp.Partition, c.Offset, -1, 0, c.Metadata)
 	}
-	res, err := toCoordinator(ctx, g, answerTimeout, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, sarama.KError, error) {
+	res, err := toCoordinator(ctx, g, broker.AnswerTimeout, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, sarama.KError, error) {
 		res, err := b.CommitOffset(req)
 		if err != nil {
 			return nil, 0, err
@@ -55,7 +48,7 @@ func (g group) commit(ctx context.Context, member string, generation int32, offs
 	}
 	for topic, partitions := range res.Errors {
 		for p, code := range partitions {
-			if err := refused(fmt.Sprintf("storing the position of the group %s in %s/%d", g.id, topic, p), code); err != nil {
+			if err := broker.Refused(fmt.Sprintf("storing the position of the group %s in %s/%d", g.id, topic, p), code); err != nil {
 				return err
 			}
 		}
@@ -63,9 +56,9 @@ func (g group) commit(ctx context.Context, member string, generation int32, offs
 	return nil
 }
 
-// committed asks for stored positions; each partition has an entry.
-func (g group) committed(ctx context.Context, tps []TP) (map[TP]Committed, error) {
-	out := make(map[TP]Committed, len(tps))
+// Committed asks for stored positions; each partition has an entry.
+func (g Group) Committed(ctx context.Context, tps []broker.TP) (map[broker.TP]Committed, error) {
+	out := make(map[broker.TP]Committed, len(tps))
 	if len(tps) == 0 {
 		return out, nil
 	}
@@ -74,7 +67,7 @@ func (g group) committed(ctx context.Context, tps []TP) (map[TP]Committed, error
 		partitions[tp.Topic] = append(partitions[tp.Topic], tp.Partition)
 	}
 	req := sarama.NewOffsetFetchRequest(sarama.MaxVersion, g.id, partitions)
-	res, err := toCoordinator(ctx, g, answerTimeout, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, sarama.KError, error) {
+	res, err := toCoordinator(ctx, g, broker.AnswerTimeout, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, sarama.KError, error) {
 		res, err := b.FetchOffset(req)
 		if err != nil {
 			return nil, 0, err
@@ -94,11 +87,11 @@ func (g group) committed(ctx context.Context, tps []TP) (map[TP]Committed, error
 	}
 	if errors.Is(code, sarama.ErrGroupIDNotFound) { // some brokers say so of a group that never committed
 		for _, tp := range tps {
-			out[tp] = Committed{Offset: unknown}
+			out[tp] = Committed{Offset: -1}
 		}
 		return out, nil
 	}
-	if err := refused("asking for the positions of the group "+g.id, code); err != nil {
+	if err := broker.Refused("asking for the positions of the group "+g.id, code); err != nil {
 		return nil, err
 	}
 	for _, tp := range tps {
@@ -106,10 +99,19 @@ func (g group) committed(ctx context.Context, tps []TP) (map[TP]Committed, error
 		if block == nil {
 			return nil, connector.Errorf(connector.Unavailable, "asking for the positions of the group %s: %s/%d is not in the answer", g.id, tp.Topic, tp.Partition)
 		}
-		if err := refused(fmt.Sprintf("asking for the position of the group %s in %s/%d", g.id, tp.Topic, tp.Partition), block.Err); err != nil {
+		if err := broker.Refused(fmt.Sprintf("asking for the position of the group %s in %s/%d", g.id, tp.Topic, tp.Partition), block.Err); err != nil {
 			return nil, err
 		}
 		out[tp] = Committed{Offset: block.Offset, Metadata: block.Metadata}
 	}
 	return out, nil
+}
+
+// memberInstance names the instance of a static member; a client that is no
+// member has none.
+func (g Group) memberInstance(as Identity) *string {
+	if as.Member == "" {
+		return nil
+	}
+	return g.instance
 }

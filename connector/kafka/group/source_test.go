@@ -1,4 +1,4 @@
-package kafka
+package group
 
 import (
 	"context"
@@ -83,16 +83,19 @@ func (c *collector) count() int {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.After(20 * time.Second)
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatalf("not within 20s: %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-func run(t *testing.T, s connector.Source, out connector.Publisher) (stop func() error) {
+func runs(t *testing.T, s connector.Source, out connector.Publisher) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -115,12 +118,12 @@ func run(t *testing.T, s connector.Source, out connector.Publisher) (stop func()
 }
 
 func TestGroupReadsAndCommitsWhatIsAcknowledged(t *testing.T) {
-	k := broker(t, kfake.SeedTopics(3, "orders"))
+	k := seeded(t, kfake.SeedTopics(3, "orders"))
 	peer := outside(t, k)
 	fill(t, peer, "orders", 3, 50)
-	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	c := cluster(t, k)
 	out := &collector{fate: func(_ int, m *connector.Message) { m.Finish(connector.Result{Outcome: connector.Acknowledged}) }}
-	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 7, Linger: 10 * time.Millisecond}), out)
+	stop := runs(t, NewSource(c, SourceConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 7}), out)
 	until(t, "150 records", func() bool { return out.count() == 150 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
@@ -141,10 +144,10 @@ func TestGroupReadsAndCommitsWhatIsAcknowledged(t *testing.T) {
 }
 
 func TestGroupNeverCommitsPastAGap(t *testing.T) {
-	k := broker(t, kfake.SeedTopics(1, "orders"))
+	k := seeded(t, kfake.SeedTopics(1, "orders"))
 	peer := outside(t, k)
 	fill(t, peer, "orders", 1, 20)
-	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	c := cluster(t, k)
 	held := make(chan *connector.Message, 1)
 	out := &collector{fate: func(_ int, m *connector.Message) {
 		if m.Seq == 5 {
@@ -153,7 +156,7 @@ func TestGroupNeverCommitsPastAGap(t *testing.T) {
 		}
 		m.Finish(connector.Result{Outcome: connector.Acknowledged})
 	}}
-	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 4, Linger: time.Millisecond}), out)
+	stop := runs(t, NewSource(c, SourceConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 4}), out)
 	until(t, "20 records", func() bool { return out.count() == 20 })
 	until(t, "a commit up to the gap", func() bool { return committed(t, peer, "g", "orders")[0] == 5 })
 	(<-held).Finish(connector.Result{Outcome: connector.Acknowledged})
@@ -164,10 +167,10 @@ func TestGroupNeverCommitsPastAGap(t *testing.T) {
 }
 
 func TestGroupReadsAFailedRecordAgain(t *testing.T) {
-	k := broker(t, kfake.SeedTopics(1, "orders"))
+	k := seeded(t, kfake.SeedTopics(1, "orders"))
 	peer := outside(t, k)
 	fill(t, peer, "orders", 1, 10)
-	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	c := cluster(t, k)
 	var mu sync.Mutex
 	fives := 0
 	out := &collector{fate: func(_ int, m *connector.Message) {
@@ -181,7 +184,7 @@ func TestGroupReadsAFailedRecordAgain(t *testing.T) {
 		}
 		m.Finish(connector.Result{Outcome: connector.Acknowledged})
 	}}
-	stop := run(t, c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 100, Linger: 10 * time.Millisecond}), out)
+	stop := runs(t, NewSource(c, SourceConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 100}), out)
 	until(t, "the record again", func() bool { mu.Lock(); defer mu.Unlock(); return fives >= 2 })
 	until(t, "all committed", func() bool { return committed(t, peer, "g", "orders")[0] == 10 })
 	if err := stop(); err != nil {
@@ -190,16 +193,16 @@ func TestGroupReadsAFailedRecordAgain(t *testing.T) {
 }
 
 func TestGroupRunWaitsForAcknowledgements(t *testing.T) {
-	k := broker(t, kfake.SeedTopics(1, "orders"))
+	k := seeded(t, kfake.SeedTopics(1, "orders"))
 	peer := outside(t, k)
 	fill(t, peer, "orders", 1, 3)
-	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	c := cluster(t, k)
 	held := make(chan *connector.Message, 3)
 	out := &collector{fate: func(_ int, m *connector.Message) { held <- m }}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- intake.Run(ctx, intake.Config{Source: c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 3, Linger: time.Second}), Out: out})
+		done <- intake.Run(ctx, intake.Config{Source: NewSource(c, SourceConfig{Group: "g", Topics: []string{"orders"}, Initial: OffsetEarliest, BatchSize: 3}), Out: out})
 	}()
 	until(t, "3 records", func() bool { return out.count() == 3 })
 	cancel()
@@ -220,10 +223,10 @@ func TestGroupRunWaitsForAcknowledgements(t *testing.T) {
 }
 
 func TestGroupNamesWhatIsWrong(t *testing.T) {
-	k := broker(t, kfake.SeedTopics(1, "orders"))
-	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	k := seeded(t, kfake.SeedTopics(1, "orders"))
+	c := cluster(t, k)
 	start := time.Now()
-	err := intake.Run(t.Context(), intake.Config{Source: c.NewGroupSource(GroupConfig{Group: "g", Topics: []string{"no-such-topic"}}), Out: &collector{}})
+	err := intake.Run(t.Context(), intake.Config{Source: NewSource(c, SourceConfig{Group: "g", Topics: []string{"no-such-topic"}}), Out: &collector{}})
 	if connector.KindOf(err) != connector.NotFound || time.Since(start) > 5*time.Second {
 		t.Fatalf("an unknown topic: %v after %s", err, time.Since(start))
 	}

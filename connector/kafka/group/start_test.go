@@ -1,4 +1,4 @@
-package kafka
+package group
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/intake"
+	"github.com/headrace/headrace/connector/kafka/broker"
 )
 
 // groupBench is a broker, a client outside, and what a source logs.
@@ -54,9 +55,9 @@ func newGroupBench(t *testing.T, partitions int32) *groupBench {
 	return &groupBench{t: t, k: k, out: outside(t, k)}
 }
 
-func (b *groupBench) source(initial string, bounded bool) *GroupSource {
-	return cluster(b.t, Settings{BootstrapServer: b.k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"}, Initial: initial,
-		BatchSize: 4, Linger: 5 * time.Millisecond, Bounded: bounded, Log: slog.New(slog.NewTextHandler(&b.log, nil))})
+func (b *groupBench) source(initial string, bounded bool) *Source {
+	return NewSource(cluster(b.t, b.k), SourceConfig{Group: "g", Topics: []string{"t"}, Initial: initial,
+		BatchSize: 4, Bounded: bounded, Log: slog.New(slog.NewTextHandler(&b.log, nil))})
 }
 
 // once runs a bounded source and returns how many records came.
@@ -97,7 +98,7 @@ func TestWhatComesWhileNobodyReads(t *testing.T) {
 	refuse := &collector{fate: func(_ int, m *connector.Message) {
 		m.Finish(connector.Result{Outcome: connector.Failed, Err: connector.Errorf(connector.Unavailable, "no topic there")})
 	}}
-	stop := run(t, b.source(OffsetLatest, false), refuse)
+	stop := runs(t, b.source(OffsetLatest, false), refuse)
 	until(t, "the start is stored", func() bool { return len(committed(t, b.out, "g", "t")) == 2 })
 	fill(t, b.out, "t", 1, 1)
 	until(t, "the record is refused", func() bool { return refuse.count() > 0 })
@@ -114,9 +115,9 @@ func TestASecondMemberLosesNothing(t *testing.T) {
 	out := &collector{fate: func(_ int, m *connector.Message) {
 		m.Finish(connector.Result{Outcome: connector.Acknowledged})
 	}}
-	run(t, b.source(OffsetLatest, false), out)
+	runs(t, b.source(OffsetLatest, false), out)
 	until(t, "the start is stored", func() bool { return len(committed(t, b.out, "g", "t")) == 4 })
-	run(t, b.source(OffsetLatest, false), out)
+	runs(t, b.source(OffsetLatest, false), out)
 	fill(t, b.out, "t", 4, 10)
 	until(t, "all records come", func() bool {
 		seen := map[string]bool{}
@@ -206,17 +207,51 @@ func TestPartitionsThatAreAddedLater(t *testing.T) {
 func TestFirstStart(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		stored map[int32]place
-		want   int
+		stored []Committed // of the partitions
+		want   int         // -1: the group has no position in the topic
 	}{
-		{"a new group", map[int32]place{0: {offset: -1}, 1: {offset: -1}}, 2},
-		{"another member of the first start was quicker", map[int32]place{0: {7, startText(2)}, 1: {offset: -1}}, 2},
-		{"a partition came later", map[int32]place{0: {7, startText(1)}, 1: {offset: -1}}, 1},
-		{"of another program", map[int32]place{0: {7, ""}, 1: {offset: -1}}, 0},
-		{"a text that is none of ours", map[int32]place{0: {7, "headrace/1 partitions=x"}, 1: {offset: -1}}, 0},
+		{"a new group", []Committed{{Offset: -1}, {Offset: -1}}, -1},
+		{"another member of the first start was quicker", []Committed{{Offset: 7, Metadata: startText(2)}, {Offset: -1}}, 2},
+		{"a partition came later", []Committed{{Offset: 7, Metadata: startText(1)}, {Offset: -1}}, 1},
+		{"of another program", []Committed{{7, ""}, {Offset: -1}}, 0},
+		{"a text that is none of ours", []Committed{{7, "headrace/1 partitions=x"}, {Offset: -1}}, 0},
 	} {
-		if got := firstStart(tc.stored, 2); got != tc.want {
+		stored := map[broker.TP]Committed{}
+		for p, c := range tc.stored {
+			stored[broker.TP{Topic: "t", Partition: int32(p)}] = c
+		}
+		got, ok := firstStarts(stored)["t"]
+		if !ok {
+			got = -1
+		}
+		if got != tc.want {
 			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
 		}
+	}
+}
+
+// The place is stored before the first record is on its way, so that a process
+// that is killed then finds it.
+func TestTheStartIsStoredBeforeTheFirstRecord(t *testing.T) {
+	b := newGroupBench(t, 2)
+	fill(t, b.out, "t", 1, 3)
+	began := make(chan map[int32]int64, 100)
+	held := make(chan *connector.Message, 100)
+	out := &collector{fate: func(_ int, m *connector.Message) { // nothing is acknowledged
+		began <- committed(t, b.out, "g", "t")
+		held <- m
+	}}
+	stop := runs(t, b.source(OffsetLatest, false), out)
+	until(t, "the start", func() bool { return len(committed(t, b.out, "g", "t")) == 2 })
+	fill(t, b.out, "t", 1, 1)
+	if at := <-began; at[0] != 3 || at[1] != 0 {
+		t.Errorf("committed %v when the first record was published", at)
+	}
+	if at := committed(t, b.out, "g", "t")[0]; at != 3 {
+		t.Errorf("committed %d with the record not acknowledged", at)
+	}
+	(<-held).Finish(connector.Result{Outcome: connector.Acknowledged})
+	if err := stop(); err != nil {
+		t.Fatal(err)
 	}
 }

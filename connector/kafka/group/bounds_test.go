@@ -1,4 +1,4 @@
-package kafka
+package group
 
 import (
 	"context"
@@ -22,8 +22,8 @@ func TestBoundedReadsToTheEndAndNoFurther(t *testing.T) {
 	t.Cleanup(k.Close)
 	c := outside(t, k)
 	fill(t, c, "t", 2, 10) // the third partition stays empty
-	source := cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"}, Initial: OffsetEarliest,
-		BatchSize: 4, Linger: 10 * time.Millisecond, Bounded: true})
+	source := NewSource(cluster(t, k), SourceConfig{Group: "g", Topics: []string{"t"}, Initial: OffsetEarliest,
+		BatchSize: 4, Bounded: true})
 	for _, want := range []int{20, 0, 10} {
 		if want == 10 {
 			fill(t, c, "t", 1, 10)
@@ -44,7 +44,7 @@ func TestBoundedReadsToTheEndAndNoFurther(t *testing.T) {
 }
 
 // The last records may fail when their end was reached already: that is a
-// failure of the run, and they are read again.
+// failure of the run.
 func TestBoundedReportsTheLastFailure(t *testing.T) {
 	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "t"))
 	if err != nil {
@@ -53,17 +53,17 @@ func TestBoundedReportsTheLastFailure(t *testing.T) {
 	t.Cleanup(k.Close)
 	c := outside(t, k)
 	fill(t, c, "t", 1, 10)
-	out := &collector{fate: func(n int, m *connector.Message) {
+	out := &collector{fate: func(_ int, m *connector.Message) {
 		r := connector.Result{Outcome: connector.Acknowledged}
-		if n == 10 {
-			r = connector.Result{Outcome: connector.Failed, Err: connector.Errorf(connector.Unavailable, "away")}
+		if m.Seq == 9 {
+			r = connector.Result{Outcome: connector.Failed, Err: connector.Errorf(connector.Denied, "no right")}
 		}
 		go m.Finish(r)
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	source := cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"},
-		Initial: OffsetEarliest, BatchSize: 10, Linger: time.Millisecond, Bounded: true})
+	source := NewSource(cluster(t, k), SourceConfig{Group: "g", Topics: []string{"t"},
+		Initial: OffsetEarliest, BatchSize: 10, Bounded: true})
 	err = intake.Run(ctx, intake.Config{Source: source, Out: out, Flush: func() {}})
 	if err == nil || ctx.Err() != nil {
 		t.Errorf("%d records: %v, %v", out.count(), err, ctx.Err())
@@ -81,6 +81,7 @@ func TestBoundedEndsBehindATransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
+	c := outside(t, k)
 	writer, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.TransactionalID("x"), kgo.DefaultProduceTopic("t"))
 	if err != nil {
 		t.Fatal(err)
@@ -102,10 +103,13 @@ func TestBoundedEndsBehindATransaction(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	source := cluster(t, Settings{BootstrapServer: k.ListenAddrs()}).NewGroupSource(GroupConfig{Group: "g", Topics: []string{"t"}, Initial: OffsetEarliest,
-		BatchSize: 4, Linger: 10 * time.Millisecond, Bounded: true})
+	source := NewSource(cluster(t, k), SourceConfig{Group: "g", Topics: []string{"t"}, Initial: OffsetEarliest,
+		BatchSize: 4, Bounded: true})
 	err = intake.Run(ctx, intake.Config{Source: source, Out: out, Flush: func() {}})
 	if err != nil || ctx.Err() != nil || out.count() != 2 {
 		t.Errorf("%d records, wanted the 2 committed ones: %v, %v", out.count(), err, ctx.Err())
+	}
+	if at := committed(t, c, "g", "t")[0]; at != 6 {
+		t.Errorf("committed %d, wanted 6, behind the markers", at)
 	}
 }

@@ -1,4 +1,4 @@
-package reader
+package group
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/broker"
 	"github.com/headrace/headrace/internal/backoff"
 )
 
@@ -27,7 +28,7 @@ const rosterSettle = 8 * time.Second
 // the others have to know. A process that ends, or loses Kafka, disappears
 // from it. It is safe for concurrent use.
 type Roster struct {
-	group group
+	group Group
 	log   *slog.Logger
 
 	mu     sync.Mutex
@@ -39,11 +40,12 @@ type Roster struct {
 }
 
 // NewRoster returns the roster of a group. It needs no network.
-func (r *Reader) NewRoster(group string) *Roster {
-	return &Roster{group: r.groupOf(group), log: r.log, asked: make(chan struct{})}
+func NewRoster(conns *broker.Conns, id string, log *slog.Logger) *Roster {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Roster{group: New(conns, id, ""), log: log, asked: make(chan struct{})}
 }
-
-func (r *Reader) groupOf(id string) group { return group{r, id} }
 
 // Join adds the process with what it says, once, and keeps it there until
 // Close. It returns when the broker was told, or after ctx; then it goes on in
@@ -78,7 +80,7 @@ func (x *Roster) await(ctx context.Context) {
 		if d, err := x.describe(ctx); err != nil || d.State != "Empty" && d.State != "Dead" {
 			return
 		}
-		if !backoff.Sleep(ctx, retryBackoff) {
+		if !backoff.Sleep(ctx, broker.RetryBackoff) {
 			return
 		}
 	}
@@ -97,7 +99,7 @@ func (x *Roster) Close() {
 }
 
 func (x *Roster) run(ctx context.Context, says string) {
-	var m membership
+	m := Nobody
 	var once sync.Once
 	told := func() { once.Do(func() { close(x.asked) }) }
 	defer told()
@@ -111,33 +113,33 @@ func (x *Roster) run(ctx context.Context, says string) {
 			continue
 		}
 		if errors.Is(err, sarama.ErrUnknownMemberId) || errors.Is(err, sarama.ErrIllegalGeneration) {
-			m.member = ""
+			m.Member = ""
 		}
 		x.log.Debug("this process is not in the list of gateways", "group", x.group.id, "error", err)
 		failures++
 		backoff.Sleep(ctx, backoff.Step(100*time.Millisecond, 30*time.Second, failures))
 	}
-	if m.member == "" {
+	if m.Member == "" {
 		return
 	}
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
-	if err := x.group.leave(leave, m.member); err != nil {
+	if err := x.group.leave(leave, m.Member); err != nil {
 		x.log.Debug("leaving the list of gateways failed; the session will expire", "group", x.group.id, "error", err)
 	}
 }
 
 // enter joins the group; the assignment of each member is empty.
-func (x *Roster) enter(ctx context.Context, m *membership, says string, told func()) error {
+func (x *Roster) enter(ctx context.Context, m *Identity, says string, told func()) error {
 	var answer *sarama.JoinGroupResponse
 	for {
 		req := sarama.NewJoinGroupRequest(sarama.MaxVersion)
-		req.GroupId, req.MemberId, req.ProtocolType = x.group.id, m.member, rosterProtocol
+		req.GroupId, req.MemberId, req.ProtocolType = x.group.id, m.Member, rosterProtocol
 		req.SessionTimeout = int32(sessionTimeout / time.Millisecond)
 		req.RebalanceTimeout = int32(rebalanceTimeout / time.Millisecond)
 		req.AddGroupProtocol(rosterProtocol, []byte(says))
 		var err error
-		answer, err = toCoordinator(ctx, x.group, rebalanceTimeout+answerTimeout, func(b *sarama.Broker) (*sarama.JoinGroupResponse, sarama.KError, error) {
+		answer, err = toCoordinator(ctx, x.group, rebalanceTimeout+broker.AnswerTimeout, func(b *sarama.Broker) (*sarama.JoinGroupResponse, sarama.KError, error) {
 			res, err := b.JoinGroup(req)
 			if err != nil {
 				return nil, 0, err
@@ -147,24 +149,24 @@ func (x *Roster) enter(ctx context.Context, m *membership, says string, told fun
 		if err != nil {
 			return err
 		}
-		m.member = answer.MemberId
+		m.Member = answer.MemberId
 		told() // the next request only waits for the others
 		if !errors.Is(answer.Err, sarama.ErrMemberIdRequired) {
 			break
 		}
 	}
-	if err := refused("joining the group "+x.group.id, answer.Err); err != nil {
+	if err := x.group.refused("joining", answer.Err); err != nil {
 		return err
 	}
-	m.generation = answer.GenerationId
+	m.Generation = answer.GenerationId
 	kind, protocol := rosterProtocol, answer.GroupProtocol
-	req := &sarama.SyncGroupRequest{Version: 5, GroupId: x.group.id, MemberId: m.member, GenerationId: m.generation, ProtocolType: &kind, ProtocolName: &protocol}
+	req := &sarama.SyncGroupRequest{Version: 5, GroupId: x.group.id, MemberId: m.Member, GenerationId: m.Generation, ProtocolType: &kind, ProtocolName: &protocol}
 	if answer.LeaderId == answer.MemberId {
 		for _, member := range answer.Members {
 			req.AddGroupAssignment(member.MemberId, []byte{})
 		}
 	}
-	res, err := toCoordinator(ctx, x.group, rebalanceTimeout+answerTimeout, func(b *sarama.Broker) (*sarama.SyncGroupResponse, sarama.KError, error) {
+	res, err := toCoordinator(ctx, x.group, rebalanceTimeout+broker.AnswerTimeout, func(b *sarama.Broker) (*sarama.SyncGroupResponse, sarama.KError, error) {
 		res, err := b.SyncGroup(req)
 		if err != nil {
 			return nil, 0, err
@@ -174,10 +176,10 @@ func (x *Roster) enter(ctx context.Context, m *membership, says string, told fun
 	if err != nil {
 		return err
 	}
-	return refused("joining the group "+x.group.id, res.Err)
+	return x.group.refused("joining", res.Err)
 }
 
-func (x *Roster) stay(ctx context.Context, m *membership) error {
+func (x *Roster) stay(ctx context.Context, m *Identity) error {
 	beat := time.NewTicker(heartbeatEvery)
 	defer beat.Stop()
 	for {
@@ -186,7 +188,7 @@ func (x *Roster) stay(ctx context.Context, m *membership) error {
 			return nil
 		case <-beat.C:
 		}
-		if err := x.group.heartbeat(ctx, m); err != nil && connector.KindOf(err) != connector.Unavailable || errors.Is(err, sarama.ErrRebalanceInProgress) {
+		if err := x.group.heartbeat(ctx, *m); err != nil && connector.KindOf(err) != connector.Unavailable || errors.Is(err, sarama.ErrRebalanceInProgress) {
 			return err
 		}
 	}
@@ -215,7 +217,7 @@ func (x *Roster) Members(ctx context.Context) ([]string, error) {
 		case "Empty", "Dead", "":
 			return nil, nil
 		}
-		if !backoff.Sleep(ctx, 4*retryBackoff) {
+		if !backoff.Sleep(ctx, 4*broker.RetryBackoff) {
 			return nil, connector.Errorf(connector.Unavailable, "asking who is in the group %s: it does not come to rest: %w", x.group.id, ctx.Err())
 		}
 	}
@@ -223,7 +225,7 @@ func (x *Roster) Members(ctx context.Context) ([]string, error) {
 
 func (x *Roster) describe(ctx context.Context) (*sarama.GroupDescription, error) {
 	req := &sarama.DescribeGroupsRequest{Version: 4, Groups: []string{x.group.id}}
-	res, err := toCoordinator(ctx, x.group, answerTimeout, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, sarama.KError, error) {
+	res, err := toCoordinator(ctx, x.group, broker.AnswerTimeout, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, sarama.KError, error) {
 		res, err := b.DescribeGroups(req)
 		if err != nil || len(res.Groups) == 0 {
 			return res, 0, err
@@ -236,7 +238,7 @@ func (x *Roster) describe(ctx context.Context) (*sarama.GroupDescription, error)
 	case len(res.Groups) != 1:
 		return nil, connector.Errorf(connector.Unavailable, "asking who is in the group %s: the broker left it out of its answer", x.group.id)
 	}
-	if err := refused("asking who is in the group "+x.group.id, res.Groups[0].Err); err != nil && !errors.Is(err, sarama.ErrGroupIDNotFound) {
+	if err := broker.Refused("asking who is in the group "+x.group.id, res.Groups[0].Err); err != nil && !errors.Is(err, sarama.ErrGroupIDNotFound) {
 		return nil, err
 	}
 	return res.Groups[0], nil
