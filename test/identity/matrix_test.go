@@ -19,8 +19,8 @@ import (
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/intake"
 	"github.com/headrace/headrace/connector/kafka"
-	"github.com/headrace/headrace/connector/kafka/group"
 	"github.com/headrace/headrace/connector/kafka/doctor"
+	"github.com/headrace/headrace/connector/kafka/group"
 	"github.com/headrace/headrace/test/services"
 )
 

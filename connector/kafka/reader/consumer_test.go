@@ -183,7 +183,9 @@ func TestAssignAndSeek(t *testing.T) {
 		want string
 	}{
 		{"offset", func() error { return c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: 2}) }, "c d"},
-		{"beginning", func() error { return c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: Earliest, {Topic: "t", Partition: 1}: Earliest}) }, "a b c d"},
+		{"beginning", func() error {
+			return c.Seek(map[TP]int64{{Topic: "t", Partition: 0}: Earliest, {Topic: "t", Partition: 1}: Earliest})
+		}, "a b c d"},
 		{"time", func() error {
 			return c.SeekTime(t.Context(), map[TP]time.Time{{Topic: "t", Partition: 0}: time.UnixMilli(1700000000000)})
 		}, "a b c d"},
