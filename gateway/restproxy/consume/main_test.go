@@ -14,13 +14,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headrace/headrace/connector/kafka"
+	"github.com/headrace/headrace/connector/kafka/broker"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"github.com/headrace/headrace/gateway/route"
 )
 
-var _ reader.Cluster = (*kafka.Cluster)(nil)
+var _ broker.Cluster = (*kafka.Cluster)(nil)
 
 type proxy struct {
 	t       testing.TB
