@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -80,18 +81,24 @@ func (a *cli) stateResetCommand() *cobra.Command {
 	}
 }
 
-// openState returns the project of the current folder and its state. Pipelines
+// openState returns the project of the current folder, or of --project, and its
+// state. Pipelines
 // with errors are left out, as their positions are there nevertheless.
 func (a *cli) openState() (*pipelines.Project, *state.File, error) {
 	log, err := a.logger()
 	if err != nil {
 		return nil, nil, err
 	}
-	_, problems := pipelines.Load(nil, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver, NoPipelines: true})
-	if len(problems) > 0 {
+	paths := []string{"."}
+	if a.projectFile != "" {
+		paths[0] = filepath.Dir(a.projectFile)
+	}
+	o := pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver, NoPipelines: true}
+	if _, problems := pipelines.Load(paths, o); len(problems) > 0 {
 		return nil, nil, problems
 	}
-	p, _ := pipelines.Load(nil, pipelines.Options{ProjectFile: a.projectFile, Resolver: a.resolver})
+	o.NoPipelines = false
+	p, _ := pipelines.Load(paths, o)
 	return p, state.New(p.StateDir(), log), nil
 }
 

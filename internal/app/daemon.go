@@ -102,7 +102,10 @@ func (d *Daemon) StartPipelines() int {
 
 // Once runs the pipeline of a name once, outside of any schedule.
 func (d *Daemon) Once(ctx context.Context, pipeline string) error {
-	for _, def := range d.settings.Project.Pipelines {
+	d.changing.Lock()
+	all := d.settings.Project.Pipelines
+	d.changing.Unlock()
+	for _, def := range all {
 		if def.Name == pipeline {
 			return d.pipelines.Once(ctx, def, time.Time{})
 		}
