@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,6 +82,26 @@ func TestDamage(t *testing.T) {
 		"header noise":          func() []byte { return append(random(2*size), good[2*size:]...) },
 		"backwards":             func() []byte { b := bytes.Clone(good); reverse(b); return b },
 	}
+	// A branch that leads to itself, and a list of free pages with one in use.
+	order := binary.NativeEndian
+	kinds["a cycle"] = func() []byte {
+		b := bytes.Clone(good)
+		for p := range len(good) / size {
+			if order.Uint16(b[p*size+8:]) == 1 {
+				order.PutUint64(b[p*size+16+8:], uint64(p))
+			}
+		}
+		return b
+	}
+	kinds["a used page is listed as free"] = func() []byte {
+		b := bytes.Clone(good)
+		for p := range len(good) / size {
+			if order.Uint16(b[p*size+8:]) == 16 && order.Uint16(b[p*size+10:]) > 0 {
+				order.PutUint64(b[p*size+16:], uint64(p))
+			}
+		}
+		return b
+	}
 	for p := range len(good) / size {
 		with := func(content []byte) func() []byte {
 			return func() []byte { b := bytes.Clone(good); copy(b[p*size:(p+1)*size], content); return b }
@@ -112,6 +133,8 @@ func TestDamage(t *testing.T) {
 		s := state.New(dir, nil)
 		got, err := readAll(s)
 		switch {
+		case err == nil && (kind == "a cycle" || kind == "a used page is listed as free"):
+			t.Errorf("%s: not seen", kind)
 		case err != nil:
 			damaged++
 			if text := err.Error(); !state.Damaged(err) || !strings.Contains(text, filepath.Join(dir, state.FileName)+": it is damaged: ") ||
@@ -189,6 +212,20 @@ func TestDamageWhileInUse(t *testing.T) {
 				t.Error("Close says nothing")
 			}
 		})
+	}
+}
+
+// TestNoFile has something else where the file would be.
+func TestNoFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, state.FileName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := state.Open(dir); err == nil || !strings.Contains(err.Error(), "it is not a file") {
+		t.Errorf("a folder: %v", err)
+	}
+	if _, err := state.Open(filepath.Join(dir, state.FileName, "none", "\x00")); err == nil {
+		t.Error("a folder that cannot be was made")
 	}
 }
 

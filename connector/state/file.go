@@ -206,6 +206,8 @@ func (f *File) open() error {
 	switch {
 	case err != nil && !fresh:
 		return err
+	case err == nil && !info.Mode().IsRegular():
+		return errors.New("it is not a file; give this project another state path, or move it away")
 	case fresh:
 		if err := f.tellMissing(err == nil); err != nil {
 			return err

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -45,6 +46,37 @@ func TestASpaceIsBounded(t *testing.T) {
 	}
 	if err := put("d"); err != nil {
 		t.Errorf("after one was removed: %v", err)
+	}
+}
+
+// TestAFaultOfMemoryIsAnError cuts the file in the middle of a transaction, where
+// no look at its size helps.
+func TestAFaultOfMemoryIsAnError(t *testing.T) {
+	f, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := map[string][]byte{}
+	for i := range 1000 {
+		many[fmt.Sprint(i)] = make([]byte, 100)
+	}
+	if err := f.SavePositions("p", "b", many); err != nil {
+		t.Fatal(err)
+	}
+	err = f.view("read", func(tx *bbolt.Tx) error {
+		if err := os.Truncate(f.path, 8192); err != nil {
+			return err
+		}
+		return eachPart(tx, blockKey("p", "b"), func(string, []byte) {})
+	})
+	if !Damaged(err) {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.Runs("p", 1); !Damaged(err) {
+		t.Errorf("after that: %v", err)
+	}
+	if err := f.Close(); !Damaged(err) {
+		t.Errorf("close: %v", err)
 	}
 }
 

@@ -68,6 +68,7 @@ type project struct {
 	dir     string
 	log     *journal
 	stopped bool
+	environ []string
 }
 
 func (p *project) write(t *testing.T, files map[string]string) {
@@ -84,7 +85,7 @@ func (p *project) write(t *testing.T, files map[string]string) {
 }
 
 func (p *project) load() (*app.Settings, error) {
-	return app.LoadToRun(app.Options{Paths: []string{p.dir}, Resolver: config.NewResolver()}, false, p.logger())
+	return app.LoadToRun(app.Options{Paths: []string{p.dir}, Resolver: config.NewResolver(), Environ: p.environ}, false, p.logger())
 }
 
 func (p *project) logger() *slog.Logger { return slog.New(slog.NewTextHandler(p.log, nil)) }

@@ -92,6 +92,30 @@ func TestReloadWithAMistakeChangesNothing(t *testing.T) {
 	}
 }
 
+// TestAFailedReloadLetsGo of the address that it had opened already.
+func TestAFailedReloadLetsGo(t *testing.T) {
+	a := startBroker(t, "a")
+	p := start(t, map[string]string{"headrace.yaml": head(a.Addr(), "")})
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.environ = []string{"KAFKA_REST_BOOTSTRAP_SERVERS=" + a.Addr()}
+	text := strings.Replace(head(a.Addr(), ""), "127.0.0.1:0", address, 1)
+	if c, err := p.reload(t, map[string]string{"headrace.yaml": strings.Replace(text, "{main:", "{kafka-rest:", 1)}); err == nil || !strings.Contains(err.Error(), "are both there") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	again, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatalf("the address is still taken: %v", err)
+	}
+	_ = again.Close()
+}
+
 // TestReloadRefusesNoConnection reloads while clients ask without a pause.
 func TestReloadRefusesNoConnection(t *testing.T) {
 	a, b := startBroker(t, "a"), startBroker(t, "b")
