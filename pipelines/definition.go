@@ -166,16 +166,6 @@ func (p *Project) decode(file string, root *config.Node) (*Definition, config.Pr
 	return d, problems
 }
 
-// resolved is the fingerprint of what the blocks' settings have become, with
-// what the project gave them and the files they name.
-func (d *Definition) resolved() string {
-	settings := make([]any, len(d.Blocks))
-	for i, b := range d.Blocks {
-		settings[i] = b.part.settings()
-	}
-	return config.Fingerprint(settings...)
-}
-
 // decodeSchedule reads the map, or a plain cron expression in its place. A
 // wrong value does not hide what is wrong with the others.
 func decodeSchedule(node *config.Node) (*schedule.Schedule, config.Problems) {

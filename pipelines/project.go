@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 
@@ -271,45 +270,4 @@ func (p *Project) Path(path string) string {
 		return path
 	}
 	return filepath.Join(p.Dir, path)
-}
-
-// Runnable takes what is wrong with the inputs of pipelines out of the problems
-// that Load returned, and returns it: their runs fail and say so, and nothing
-// else does.
-func (p *Project) Runnable(problems config.Problems) (left, missing config.Problems) {
-	for _, d := range p.Pipelines {
-		missing = append(missing, d.Missing...)
-	}
-	for _, problem := range problems {
-		if !slices.Contains(missing, problem) {
-			left = append(left, problem)
-		}
-	}
-	return left, missing.Sort()
-}
-
-// SetAside takes the pipelines out of p whose schedule is bad, when nothing else
-// is wrong, so that the others can run; one that runs already goes on as it is.
-// problems are those of Load; it returns those that are left, and those of the
-// pipelines set aside.
-func (p *Project) SetAside(problems config.Problems) (left, aside config.Problems) {
-	good, names := make([]*Definition, 0, len(p.Pipelines)), map[string]bool{}
-	for _, d := range p.Pipelines {
-		if len(d.BadSchedule) == 0 {
-			good = append(good, d)
-			continue
-		}
-		aside, names[d.Name] = append(aside, d.BadSchedule...), true
-	}
-	aside = aside.Sort()
-	for _, problem := range problems {
-		if !slices.Contains(aside, problem) {
-			left = append(left, problem)
-		}
-	}
-	if len(left) > 0 || len(good) == 0 {
-		return problems, nil
-	}
-	p.Pipelines, p.aside = good, names
-	return nil, aside
 }
