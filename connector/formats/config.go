@@ -21,6 +21,7 @@ const (
 // Config are the keys about records that every byte source has.
 type Config struct {
 	Format         string             `mapstructure:"format" enum:"ndjson,csv,text" doc:"how the input is divided into records"`
+	Encoding       string             `mapstructure:"encoding" doc:"what the text is written in: utf-8, utf-16, utf-16le, utf-16be, latin1, windows-1252 or another name of the web; default utf-8"`
 	MaxRecordBytes connector.ByteSize `mapstructure:"max_record_bytes" doc:"largest record; of a larger one the first 64KiB go to the dead letters"`
 	Envelope       string             `mapstructure:"envelope" enum:"strict,loose" doc:"strict: a map is a message when its only keys are data and metadata; loose: Mage's rule, when it has a key data"`
 	NullAs         string             `mapstructure:"null_as" enum:"tombstone,json" doc:"what a data of null with a key becomes"`
@@ -49,6 +50,9 @@ func (c *Config) Validate() []connector.Fault {
 	}
 	if c.MaxRecordBytes < 1 || c.MaxRecordBytes > maxRecordBytes {
 		fault("max_record_bytes", "must be between 1 and 64MiB")
+	}
+	if _, ok := encodingOf(c.Encoding); !ok {
+		fault("encoding", "is not known; there are utf-8, utf-16, utf-16le, utf-16be, latin1, windows-1252 and the other names of the web, such as shift_jis")
 	}
 	if len([]rune(c.Delimiter)) != 1 || c.Delimiter == `"` || c.Delimiter == "\n" || c.Delimiter == "\r" {
 		fault("delimiter", "must be one character, and neither a quote nor a line end")

@@ -18,6 +18,9 @@ func (s *splitter) oversize() error {
 		return s.publish()
 	}
 	if !s.format.ready() {
+		if bareReturn(s.buf) {
+			return s.useless(s.pos.Line+1, errBareReturn)
+		}
 		return s.useless(s.pos.Line+1, s.tooLong())
 	}
 	b := s.slabs.Get(1)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/slab"
@@ -18,6 +19,7 @@ type rows struct {
 	cfg       *Config
 	delimiter []byte
 	named     func([]string)
+	warn      func(string)
 	row       *row // nil until the columns are known
 	names     int  // bytes of them, and of what JSON adds
 	fields    []string
@@ -27,11 +29,13 @@ type rows struct {
 
 var (
 	errOpenQuote  = errors.New("a quote is not closed")
+	errBareReturn = errors.New("lines end in a carriage return alone, so that all rows are on one line; convert the line ends, with tr '\\r' '\\n' for instance")
 	errAfterQuote = errors.New("something follows a closing quote; a quote inside a quoted field is written twice")
 )
 
-func newRows(cfg *Config, header []string, named func([]string)) (*rows, error) {
-	r := &rows{cfg: cfg, delimiter: []byte(cfg.Delimiter), named: named}
+func newRows(cfg *Config, s Stream) (*rows, error) {
+	header := s.Header
+	r := &rows{cfg: cfg, delimiter: []byte(cfg.Delimiter), named: s.Named, warn: s.Warn}
 	switch {
 	case !cfg.Header:
 		return r, r.setColumns(cfg.Columns)
@@ -44,6 +48,9 @@ func newRows(cfg *Config, header []string, named func([]string)) (*rows, error) 
 // setColumns checks the names and fixes the types.
 func (r *rows) setColumns(names []string) error {
 	for i, n := range names {
+		if !utf8.ValidString(n) {
+			return fmt.Errorf("the name of column %d is not UTF-8; write what the file is in, such as encoding: latin1 or windows-1252", i+1)
+		}
 		if slices.Contains(names[:i], n) {
 			return fmt.Errorf("column %q is there twice", n)
 		}
@@ -146,9 +153,13 @@ func (r *rows) decode(record []byte, m *connector.Message, b *slab.Slab) (keep b
 	}
 	r.split(record)
 	if r.row == nil {
+		if bareReturn(record) {
+			return false, errBareReturn
+		}
 		if err := r.setColumns(slices.Clone(r.fields)); err != nil {
 			return false, err
 		}
+		r.warnOfOne()
 		return false, nil
 	}
 	from := len(b.Block)
@@ -157,6 +168,26 @@ func (r *rows) decode(record []byte, m *connector.Message, b *slab.Slab) (keep b
 	}
 	m.Value = b.Block[from:len(b.Block):len(b.Block)]
 	return true, nil
+}
+
+// bareReturn reports that a header has carriage returns outside of quotes: its
+// rows are on the same line.
+func bareReturn(header []byte) bool {
+	return bytes.IndexByte(header, '\r') >= 0 && bytes.IndexByte(header, '"') < 0
+}
+
+// warnOfOne tells that a single column looks like several with another
+// delimiter.
+func (r *rows) warnOfOne() {
+	if len(r.fields) != 1 || r.warn == nil {
+		return
+	}
+	for _, d := range []struct{ delimiter, name string }{{";", "semicolons"}, {"\t", "tabs"}, {"|", "bars"}, {",", "commas"}} {
+		if d.delimiter != r.cfg.Delimiter && strings.Contains(r.fields[0], d.delimiter) {
+			r.warn(fmt.Sprintf("the header has one column, with %s in it; write delimiter: %q if they part the columns", d.name, d.delimiter))
+			return
+		}
+	}
 }
 
 // split sets r.fields to the fields of a checked record. They share one string.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/slab"
 )
@@ -76,6 +78,11 @@ func (s *splitter) run() error {
 	}
 	for s.ctx.Err() == nil {
 		rerr := s.read()
+		if s.pos.Offset == 0 && !s.skipping && len(s.buf) > 0 {
+			if err := s.look(); err != nil {
+				return err
+			}
+		}
 		if err := s.drain(rerr == io.EOF && !s.stream.GoesOn); err != nil {
 			return err
 		}
@@ -93,6 +100,9 @@ func (s *splitter) run() error {
 func streamError(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the compressed data ends too early; the file is cut off")
+	}
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return errors.New("the zstd content looks back further than 128 MiB; compress it with --long=27 or less")
 	}
 	return err
 }

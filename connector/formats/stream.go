@@ -28,6 +28,8 @@ type Stream struct {
 	// Named is told the columns of a CSV stream before its first row is
 	// published; nil when nobody asks.
 	Named func(columns []string)
+	// Warn is told what is most likely a mistake; nil when nobody asks.
+	Warn func(message string)
 	// Read is called with the bytes read so far, after each block; or nil.
 	Read func(offset int64)
 }
@@ -37,7 +39,12 @@ type Stream struct {
 // what was read before is published then, except for the record that was cut
 // off. Records that are wrong are published with Message.Err set, which names
 // the stream and the line. When ctx ends it returns early without an error.
+//
+// What is compressed is read as what it holds, and in c's encoding.
 func (c *Config) Publish(ctx context.Context, s Stream, out connector.Output) error {
+	o := &opening{cfg: c, src: s.Src}
+	defer o.close()
+	s.Src = o
 	r, err := c.Reader(s)
 	if err != nil {
 		return err
@@ -94,7 +101,7 @@ func (r *Reader) Rest() {
 func (c *Config) formatOf(s Stream) (format, error) {
 	switch c.Format {
 	case CSV:
-		return newRows(c, s.Header, s.Named)
+		return newRows(c, s)
 	case Text:
 		return textLines{}, nil
 	default:

@@ -107,7 +107,7 @@ func run(ctx context.Context, cfg Config, env block.Env, out connector.Output) e
 		ended <- err
 	}()
 	name := "the output of " + cfg.Command[0]
-	readErr := cfg.Publish(ctx, formats.Stream{Name: name, Src: stdout}, out)
+	readErr := cfg.Publish(ctx, formats.Stream{Name: name, Src: stdout, Warn: func(message string) { env.Log.Warn(message, "pipeline", env.Pipeline, "block", env.Block) }}, out)
 	if readErr != nil {
 		// Nobody reads any more: a command that goes on printing would wait for
 		// ever.

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Path           string `mapstructure:"path" required:"true" doc:"file, or a pattern such as data/*.ndjson.gz; ** stands for folders at any depth, {a,b} for one of them"`
 	Take           string `mapstructure:"take" enum:"all,new" doc:"all reads each file from its start in each run; new reads files not taken yet and what was added to the others; default all for runs that end. A stream follows the files"`
-	Compression    string `mapstructure:"compression" enum:"auto,none,gzip,zstd" doc:"auto goes by the end of the name: .gz, .zst"`
+	Compression    string `mapstructure:"compression" enum:"auto,none,gzip,zstd,bzip2" doc:"auto goes by the end of the name (.gz, .zst, .bz2) and by the first bytes of the content"`
 	formats.Config `mapstructure:",squash"`
 }
 
@@ -115,22 +115,40 @@ func formatOf(path string) string {
 	}
 }
 
+// suffixes are the ends that compression adds to names.
+var suffixes = map[string]string{".gz": formats.Gzip, ".zst": formats.Zstd, ".bz2": formats.Bzip2}
+
 // plainName is the name without the end that compression adds.
 func plainName(path string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
+	path = strings.ToLower(path)
+	if suffixes[filepath.Ext(path)] != "" {
+		return strings.TrimSuffix(path, filepath.Ext(path))
+	}
+	return path
 }
 
-// compressionOf returns gzip, zstd or none for a file.
+// compressionOf returns what a file is compressed with.
 func (c *Config) compressionOf(path string) string {
 	if c.Compression != "auto" {
 		return c.Compression
 	}
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".gz":
-		return "gzip"
-	case ".zst":
-		return "zstd"
-	default:
-		return "none"
+	if named := suffixes[strings.ToLower(filepath.Ext(path))]; named != "" {
+		return named
 	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return formats.None // a pipe would wait for whoever writes to it
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return formats.None
+	}
+	defer f.Close()
+	begin := make([]byte, formats.MagicBytes)
+	n, _ := f.ReadAt(begin, 0)
+	return formats.Compression(begin[:n])
+}
+
+// packed reports that what is read of a file is not what is stored.
+func (c *Config) packed(path string) bool {
+	return c.Recoded() || c.compressionOf(path) != formats.None
 }

@@ -36,7 +36,7 @@ func (s *source) open(name string, start place) (*file, error) {
 }
 
 func (f *file) openAt(start place) error {
-	in, err := openInput(f.name, f.source.cfg.compressionOf(f.name))
+	in, err := f.source.cfg.openInput(f.name)
 	if err != nil {
 		return &fileError{err}
 	}
@@ -62,10 +62,11 @@ func (f *file) begin(in *input, start place) error {
 	f.at = place{File: f.name, ID: identity(in.info), Position: start.Position, Header: start.Header, Followed: f.keeps}
 	reader, err := f.source.cfg.Reader(formats.Stream{
 		Name: f.name, Src: in, Fill: true, Header: start.Header, Start: start.Position,
-		GoesOn: f.follows || f.source.cfg.Take == TakeNew && in.compression == "none",
+		GoesOn: f.follows || f.source.cfg.Take == TakeNew && !in.packed,
 		Size:   f.size(start),
 		Named:  func(columns []string) { f.at.Header = columns },
 		Place:  f.place,
+		Warn:   func(message string) { f.source.log.Warn(message, "file", f.name) },
 		Read: func(int64) {
 			if f.progress != nil {
 				f.progress.add(f.name, in.stored.n.Load())
@@ -82,7 +83,7 @@ func (f *file) begin(in *input, start place) error {
 
 // size is what is left to read of a plain file.
 func (f *file) size(start place) int64 {
-	if f.in.compression != "none" {
+	if f.in.packed {
 		return 0
 	}
 	return f.in.info.Size() - start.Offset
@@ -141,7 +142,7 @@ func (f *file) end(ctx context.Context, out connector.Output, waits bool) error 
 	if err != nil {
 		return &fileError{fmt.Errorf("read %s: %w", f.name, err)}
 	}
-	if n := f.in.stored.n.Load(); f.in.compression == "none" && info.Size() < n {
+	if n := f.in.stored.n.Load(); !f.in.packed && info.Size() < n {
 		return &fileError{connector.Errorf(connector.Invalid, "%s: it became shorter while it was read, %d bytes of %d; what was there is not known any more", f.name, info.Size(), n)}
 	}
 	if n := f.reader.Waiting(); n > 0 && waits {
@@ -155,7 +156,7 @@ func (f *file) ended(ctx context.Context, out connector.Output, info fs.FileInfo
 	p := f.at
 	p.Position = f.reader.Position()
 	// Only what was there when reading ended: a file that grew since is opened again.
-	if f.in.compression != "none" || p.Offset >= info.Size() {
+	if f.in.packed || p.Offset >= info.Size() {
 		p.Size, p.Changed = info.Size(), info.ModTime().UnixNano()
 	}
 	if p.Size == 0 {

@@ -215,7 +215,7 @@ func (f *follower) read(ctx context.Context, t *tail) error {
 		}
 	}
 	t.file.reader.Rest()
-	if f.open > maxOpen || t.file.in.compression != "none" {
+	if f.open > maxOpen || t.file.in.packed {
 		f.shut(t)
 	}
 	return nil

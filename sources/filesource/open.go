@@ -8,9 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/formats"
@@ -19,14 +16,14 @@ import (
 // input is a file that is read, decompressed.
 type input struct {
 	io.Reader
-	file        *os.File
-	info        os.FileInfo // when it was opened
-	stored      *countingReader
-	compression string
-	release     func() // what the decompression holds
+	file    *os.File
+	info    os.FileInfo // when it was opened
+	stored  *countingReader
+	packed  bool   // what is read is not what is stored: it is compressed, or in another encoding
+	release func() // what the decompression holds
 }
 
-func openInput(name, compression string) (*input, error) {
+func (c *Config) openInput(name string) (*input, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %s; looked for %s", name, reason(err), absolute(name))
@@ -45,32 +42,13 @@ func openInput(name, compression string) (*input, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	in := &input{file: f, info: info, stored: &countingReader{src: f}, compression: compression, release: func() {}}
-	if err := in.decompress(); err != nil {
+	in := &input{file: f, info: info, stored: &countingReader{src: f}, packed: c.packed(name)}
+	if in.Reader, in.release, err = formats.Decompress(in.stored, c.compressionOf(name)); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	in.Reader = c.Decoded(in.Reader)
 	return in, nil
-}
-
-func (in *input) decompress() error {
-	switch in.compression {
-	case "gzip":
-		r, err := gzip.NewReader(in.stored)
-		if err != nil {
-			return connector.Errorf(connector.Invalid, "not gzip, or cut off: %w", err)
-		}
-		in.Reader, in.release = r, func() { _ = r.Close() }
-	case "zstd":
-		r, err := zstd.NewReader(in.stored, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderMaxWindow(64<<20))
-		if err != nil {
-			return connector.Errorf(connector.Invalid, "not zstd: %w", err)
-		}
-		in.Reader, in.release = r, r.Close
-	default:
-		in.Reader = in.stored
-	}
-	return nil
 }
 
 func (in *input) close() {
@@ -86,7 +64,7 @@ func (in *input) skip(p formats.Position) (same bool, err error) {
 	if before < 0 || p.TailBytes < 0 || p.TailBytes > 1<<20 || p.Offset < p.TailEnd {
 		return false, nil
 	}
-	if in.compression == "none" {
+	if !in.packed {
 		in.stored.n.Store(before)
 		_, err = in.file.Seek(before, io.SeekStart)
 	} else {
@@ -99,7 +77,7 @@ func (in *input) skip(p formats.Position) (same bool, err error) {
 	if err == nil {
 		_, err = io.CopyN(io.Discard, in, p.Offset-p.TailEnd)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && in.compression == "none" {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !in.packed {
 		return false, nil // it is shorter now
 	}
 	return formats.Checksum(tail) == p.Tail, err

@@ -69,7 +69,7 @@ func (t *tail) outsider() (size, changed int64, is state) {
 
 // openToFollow opens a file to which more may be added.
 func (s *source) openToFollow(name string, start place) (*file, error) {
-	f := &file{source: s, name: name, keeps: true, follows: s.cfg.compressionOf(name) == "none"}
+	f := &file{source: s, name: name, keeps: true, follows: !s.cfg.packed(name)}
 	if start.Header == nil && s.cfg.Format == formats.CSV && s.cfg.Header {
 		start = place{}
 	}
@@ -79,7 +79,7 @@ func (s *source) openToFollow(name string, start place) (*file, error) {
 // replaced says why the content before the place is not what was read; "" when
 // it is.
 func (f *file) replaced() string {
-	if f.in.compression != "none" {
+	if f.in.packed {
 		return ""
 	}
 	info, err := f.in.file.Stat()

@@ -28,7 +28,7 @@ func DefaultConfig() Config {
 func New(cfg Config, env block.Env) connector.Source {
 	return connector.SourceFunc(func(ctx context.Context, _ connector.Start, out connector.Output) error {
 		var done int64
-		stream := formats.Stream{Name: "stdin", Src: formats.Stoppable(ctx, env.Stdin)}
+		stream := formats.Stream{Name: "stdin", Src: formats.Stoppable(ctx, env.Stdin), Warn: func(message string) { env.Log.Warn(message, "pipeline", env.Pipeline, "block", env.Block) }}
 		if env.Progress != nil {
 			stream.Read = func(n int64) {
 				if n-done > 1<<20 {

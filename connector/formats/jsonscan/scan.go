@@ -6,6 +6,7 @@
 package jsonscan
 
 import (
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -51,6 +52,13 @@ func fault(b []byte) error {
 		return invalid(i, "something follows the value")
 	}
 	return nil
+}
+
+// Unfinished reports that b is the beginning of a JSON text: nothing is wrong
+// with it but that it ends too early.
+func Unfinished(b []byte) bool {
+	var e *syntaxError
+	return errors.As(fault(b), &e) && e.offset >= len(b)
 }
 
 func firstBroken(b []byte) int {
