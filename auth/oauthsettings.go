@@ -87,11 +87,14 @@ func (s *OAuthSettings) clientAuth() ClientAuth {
 	return ClientSecretPost
 }
 
+// inlineKeys are the keys that take the text itself of what a file would hold.
+var inlineKeys = map[string]string{"oauth_client_secret_file": "oauth_client_secret"}
+
 // Faults reports everything that is wrong without reading a file. at stands
 // before each key, such as "sasl_config.".
 func (s *OAuthSettings) Faults(at string) []connector.Fault {
 	f := &faults{}
-	*f = connector.PathFaults(s, at, nil)
+	*f = connector.PathFaults(s, at, inlineKeys)
 	if s.TokenURL == "" {
 		f.add(at+"oauth_token_url", "is required to ask for a token")
 	} else {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -42,7 +43,7 @@ func (s *Server) open(cfg Config, before *endpoint) (*endpoint, error) {
 		e.listener, err = listen(cfg.Listen)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("serve http: %w", err)
+		return nil, fmt.Errorf("serve http: %w%s", err, listenAdvice(err))
 	}
 	e.bounded = netutil.LimitListener(e.listener, cfg.MaxConnections)
 	e.server = &http.Server{
@@ -178,4 +179,17 @@ func (s *Server) leave(e *endpoint) {
 func sameListener(a, b Config) bool {
 	a.MaxBodyBytes, a.CORS, a.AllowAnonymous, a.BodyTimeout, a.DrainTimeout, a.Compression, a.Headers = b.MaxBodyBytes, b.CORS, b.AllowAnonymous, b.BodyTimeout, b.DrainTimeout, b.Compression, b.Headers
 	return reflect.DeepEqual(a, b)
+}
+
+// listenAdvice says what to do when an address cannot be listened on.
+func listenAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; another process listens there: stop it, or change http.listen"
+	case errors.Is(err, syscall.EACCES):
+		return "; ports below 1024 need a right: take a higher one in http.listen"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "; this machine has no such address: correct http.listen"
+	}
+	return ""
 }

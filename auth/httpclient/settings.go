@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/headrace/headrace/auth"
@@ -122,6 +123,11 @@ func (s *Settings) Validate() []connector.Fault {
 	}
 	if s.TLS != nil {
 		*f = append(*f, s.TLS.Faults("ssl_config.")...)
+	}
+	for _, fault := range connector.PathFaults(s, "", map[string]string{"bearer_token_file": "bearer_token"}) {
+		if !slices.ContainsFunc(*f, func(known connector.Fault) bool { return known.Path == fault.Path }) { // those of the oauth_ keys in use were found above
+			*f = append(*f, fault)
+		}
 	}
 	return *f
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,8 @@ func (a *cli) doctorCommand() *cobra.Command {
 			"step that fails it says what to change. It writes nothing to the cluster.\n\n" +
 			"Exit code 0: every connection works; 1: one does not; 2: the configuration is wrong.",
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if format != "" && format != "text" && format != "json" && format != "junit" {
-				return &exit{exitBadConfig, fmt.Errorf("--output %q: use text, json or junit", format)}
+			if !slices.Contains([]string{"", "text", "json", "junit", "sarif"}, format) {
+				return &exit{exitBadConfig, fmt.Errorf("--output %q: use text, json, junit or sarif", format)}
 			}
 			log, err := a.logger()
 			if err != nil {
@@ -33,6 +34,12 @@ func (a *cli) doctorCommand() *cobra.Command {
 			a.withKafkaRest(&loading)
 			s, problems := app.Load(loading)
 			problems, _ = s.Project.Runnable(problems) // no connection needs the inputs
+			if len(problems) > 0 && format != "" && format != "text" {
+				if err := writeFindings(a.stdout, format, a.masked(problems)); err != nil {
+					return err
+				}
+				return &exit{code: exitBadConfig}
+			}
 			if len(problems) > 0 {
 				return problems
 			}
@@ -52,11 +59,28 @@ func (a *cli) doctorCommand() *cobra.Command {
 		},
 	}
 	a.kafkaRestFlag(cmd.Flags())
-	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the report on standard output: text, json or junit")
+	cmd.Flags().StringVarP(&format, "output", "o", "", "form of the report on standard output: text, json, junit or sarif")
 	cmd.Flags().DurationVar(&o.Timeout, "timeout", 30*time.Second, "longest time for one connection")
 	cmd.Flags().StringVar(&o.Audience, "expect-audience", "", "audience that the brokers want in a token, which they do not tell")
 	cmd.Flags().StringVar(&o.Issuer, "expect-issuer", "", "issuer that the brokers want in a token")
 	return cmd
+}
+
+// doctorResults are the connections that do not work, as results of SARIF. They
+// stand in no file: the place is the connection's name.
+func doctorResults(report doctor.Report) []any {
+	results := []any{}
+	for _, c := range report.Connections {
+		for _, s := range c.Steps {
+			if s.Status == doctor.Failed {
+				results = append(results, map[string]any{
+					"ruleId": s.Name, "level": "error", "message": map[string]any{"text": s.Error + "; " + s.Advice},
+					"locations": []any{map[string]any{"logicalLocations": []any{map[string]any{"fullyQualifiedName": c.Name + " at " + c.Address, "kind": c.Kind}}}},
+				})
+			}
+		}
+	}
+	return results
 }
 
 func doctorTargets(p *pipelines.Project) []doctor.Target {
@@ -83,6 +107,8 @@ func (a *cli) writeReport(report doctor.Report, format string) error {
 		return report.WriteJSON(a.stdout)
 	case "junit":
 		return report.WriteJUnit(a.stdout)
+	case "sarif":
+		return writeJSON(a.stdout, sarif(doctorResults(report)))
 	}
 	return report.WriteText(a.stdout)
 }

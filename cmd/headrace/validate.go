@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -97,7 +99,7 @@ func writeFindings(w io.Writer, format string, problems config.Problems) error {
 	case "junit":
 		return writeJUnit(w, problems)
 	case "sarif":
-		return writeJSON(w, sarif(problems))
+		return writeJSON(w, sarif(problemResults(problems)))
 	default:
 		return &exit{exitBadConfig, fmt.Errorf("--output %q: use text, json, junit or sarif", format)}
 	}
@@ -149,7 +151,25 @@ func writeJUnit(w io.Writer, problems config.Problems) error {
 }
 
 // sarif is the document of SARIF 2.1.0 that code hosts show beside the lines.
-func sarif(problems config.Problems) map[string]any {
+func sarif(results []any) map[string]any {
+	rules := []any{}
+	for _, r := range results {
+		rule := map[string]any{"id": r.(map[string]any)["ruleId"]}
+		if !slices.ContainsFunc(rules, func(known any) bool { return reflect.DeepEqual(known, rule) }) {
+			rules = append(rules, rule)
+		}
+	}
+	return map[string]any{
+		"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
+		"runs": []any{map[string]any{
+			"tool":    map[string]any{"driver": map[string]any{"name": "headrace", "rules": rules}},
+			"results": results,
+		}},
+	}
+}
+
+// problemResults are problems as results of SARIF.
+func problemResults(problems config.Problems) []any {
 	results := []any{}
 	for _, p := range problems {
 		results = append(results, map[string]any{
@@ -160,11 +180,5 @@ func sarif(problems config.Problems) map[string]any {
 			}}},
 		})
 	}
-	return map[string]any{
-		"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
-		"runs": []any{map[string]any{
-			"tool":    map[string]any{"driver": map[string]any{"name": "headrace", "rules": []any{map[string]any{"id": "configuration"}}}},
-			"results": results,
-		}},
-	}
+	return results
 }

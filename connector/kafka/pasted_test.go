@@ -33,6 +33,7 @@ func TestWhatIsPastedWhereAPathBelongsIsNotShown(t *testing.T) {
 				"sasl_config.oauth_cafile":             {SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "https://id/t", ClientID: "c", ClientSecret: "s", CAFile: secret}}},
 				"sasl_config.oauth_assertion_file":     {SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "https://id/t", ClientID: "c", AssertionFile: secret}}},
 				"sasl_config.oauth_subject_token_file": {SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "https://id/t", ClientID: "c", SubjectTokenFile: secret}}},
+				"sasl_config.oauth_client_secret_file": {SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: auth.OAuthSettings{TokenURL: "https://id/t", ClientID: "c", ClientSecretFile: secret}}},
 				"sasl_config.oauth_token_file":         {SASL: &SASL{Mechanism: "OAUTHBEARER", OAuthTokenFile: secret}},
 				"sasl_config.kerberos_keytab":          {SASL: &SASL{Mechanism: "GSSAPI", Username: "u@R", KerberosKeytab: secret}},
 				"sasl_config.kerberos_config":          {SASL: &SASL{Mechanism: "GSSAPI", Username: "u@R", Password: "p", KerberosConfig: secret}},

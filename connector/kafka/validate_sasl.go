@@ -44,7 +44,7 @@ func (s *SASL) validate(f *faults, in *Settings) {
 	}
 	r.validateForeign(f, at, m)
 	for _, fault := range connector.PathFaults(r, at, map[string]string{"oauth_token_file": "oauth_token"}) {
-		if !slices.Contains(*f, fault) { // those of the keys in use were found above
+		if !slices.ContainsFunc(*f, func(known connector.Fault) bool { return known.Path == fault.Path }) { // those of the keys in use were found above
 			*f = append(*f, fault)
 		}
 	}

@@ -1,8 +1,10 @@
 package consume
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
+	regexpsyntax "regexp/syntax"
 	"slices"
 	"time"
 
@@ -92,6 +94,16 @@ func body(r *http.Request, v any, missing *wire.Error) error {
 	return wire.DecodeBody(r, v, missing)
 }
 
+// patternFault is what is wrong with a regular expression, without the name of
+// the function that says so.
+func patternFault(err error) string {
+	var syntax *regexpsyntax.Error
+	if errors.As(err, &syntax) {
+		return syntax.Code.String()
+	}
+	return "it cannot be read"
+}
+
 func (h *Handler) subscribe(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
 	var req SubscriptionRequest
 	if err := body(r, &req, errNull()); err != nil {
@@ -104,7 +116,7 @@ func (h *Handler) subscribe(_ http.ResponseWriter, r *http.Request, in *instance
 		}
 		var err error
 		if pattern, err = regexp.Compile(*req.Pattern); err != nil {
-			return nil, wire.Errorf(http.StatusBadRequest, "Bad Request: topic_pattern is not a regular expression: %v", err)
+			return nil, wire.Errorf(http.StatusBadRequest, "Bad Request: topic_pattern is not a regular expression: %s", patternFault(err))
 		}
 		pattern.Longest() // a name has to match as a whole
 	}
