@@ -74,8 +74,8 @@ type Conns struct {
 }
 
 type idleConn struct {
-	broker *sarama.Broker
-	since  time.Time
+	*conn
+	since time.Time
 }
 
 // New returns connections to the cluster. It needs no network.
@@ -92,7 +92,7 @@ func (c *Conns) Close() error {
 	c.mu.Unlock()
 	for _, conns := range idle {
 		for _, conn := range conns {
-			_ = conn.broker.Close() // nothing is under way on it
+			_ = conn.Close() // nothing is under way on it
 		}
 	}
 	return nil
@@ -100,17 +100,17 @@ func (c *Conns) Close() error {
 
 // take returns a connection to a broker for one caller. fresh says that it was
 // opened now, so that a failure is not that of a stale connection.
-func (c *Conns) take(addr string) (b *sarama.Broker, fresh bool, err error) {
+func (c *Conns) take(addr string) (b *conn, fresh bool, err error) {
 	c.mu.Lock()
 	for conns := c.idle[addr]; len(conns) > 0 && b == nil; {
 		last := conns[len(conns)-1]
 		conns = conns[:len(conns)-1]
 		c.idle[addr] = conns
 		if time.Since(last.since) > idleLife {
-			defer last.broker.Close() //nolint:errcheck // it is thrown away
+			defer last.Close() //nolint:errcheck // it is thrown away
 			continue
 		}
-		b = last.broker
+		b = last.conn
 	}
 	if b == nil && c.config == nil {
 		if c.config, err = c.cluster.SaramaConfig(); err == nil {
@@ -122,8 +122,8 @@ func (c *Conns) take(addr string) (b *sarama.Broker, fresh bool, err error) {
 	if err != nil || b != nil {
 		return b, false, err
 	}
-	b = sarama.NewBroker(addr)
-	if err := b.Open(cfg); err != nil {
+	b = newConn(addr, cfg)
+	if err := b.Open(&b.config); err != nil {
 		return nil, true, kafkaerr.Classify(err)
 	}
 	if _, err := b.Connected(); err != nil {
@@ -133,7 +133,7 @@ func (c *Conns) take(addr string) (b *sarama.Broker, fresh bool, err error) {
 }
 
 // give takes a connection back after an answer was read from it.
-func (c *Conns) give(addr string, b *sarama.Broker) {
+func (c *Conns) give(addr string, b *conn) {
 	c.mu.Lock()
 	keep := !c.closed && len(c.idle[addr]) < maxIdle
 	if keep {
@@ -157,10 +157,11 @@ func Ask[T any](ctx context.Context, c *Conns, addr string, limit time.Duration,
 		if err != nil {
 			return zero, err
 		}
-		stop := context.AfterFunc(ctx, func() { _ = b.Close() }) // the pending request fails
-		answer, err := request(b)
+		stop := context.AfterFunc(ctx, b.hangUp) // the pending request fails
+		answer, err := request(b.Broker)
 		switch {
 		case !stop():
+			_ = b.Close() // it was hung up
 			return zero, ctx.Err()
 		case err == nil:
 			c.give(addr, b)

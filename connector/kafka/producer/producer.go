@@ -117,6 +117,11 @@ func (p *Producer) Flush(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+	}
+	select { // what is reported already is no failure, however late it is asked
+	case <-done:
+		return nil
+	default:
 		return fmt.Errorf("flush records to kafka: %w", ctx.Err())
 	}
 }
