@@ -13,7 +13,7 @@ const exportLimit = 5 * time.Minute
 
 // export measures one run of an exporter, from its start to its end.
 func (b *bench) export(ctx context.Context, p peer, j job) (result, error) {
-	r := result{Work: "w1"}
+	r := result{Work: p.works[0]}
 	c, log, err := p.command(j)
 	if err != nil {
 		return r, err

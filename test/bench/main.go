@@ -2,6 +2,7 @@
 // one machine, and prints ratios:
 //
 //	W1   a file of 1,000,000 JSON lines into a topic of 6 partitions, acks=all
+//	W3   W1 with a key that an expression takes out of each record
 //	W2a  HTTP, one JSON record a request, 64 connections
 //	W2b  HTTP, 100 JSON records a request, 16 connections
 //
@@ -11,7 +12,7 @@
 // does: read the ratios. Every run's records are counted by end offsets. What
 // it prints is Markdown, as in docs/performance.md.
 //
-//	go run ./test/bench [-quick] [-rounds 5] [-works w1,w2a,w2b,start,producer,rest]
+//	go run ./test/bench [-quick] [-rounds 5] [-works w1,w3,w2a,w2b,start,producer,rest]
 package main
 
 import (
@@ -63,7 +64,7 @@ func run(ctx context.Context) error {
 	defer cancel()
 	b := &bench{}
 	quick := flag.Bool("quick", false, "a tenth of the lines, one round, short load")
-	works := flag.String("works", "w1,w2a,w2b,start,producer,rest", "what to measure")
+	works := flag.String("works", "w1,w3,w2a,w2b,start,producer,rest", "what to measure")
 	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of W1")
 	flag.IntVar(&b.rounds, "rounds", 5, "interleaved rounds; the tables have medians")
 	flag.DurationVar(&b.warm, "warm", 3*time.Second, "warm-up of W2")

@@ -37,6 +37,7 @@ func (b *bench) peers() []peer {
 		{name: "headrace", works: []string{"w1"}, argv: b.headraceExport},
 		{name: "kcat", works: []string{"w1"}, argv: kcat},
 		{name: "perf-producer", works: []string{"w1"}, argv: perfProducer},
+		{name: "headrace keyed", works: []string{"w3"}, argv: b.headraceKeyed},
 		{name: "headrace v2", works: []string{"w2a", "w2b"}, argv: b.headraceServe, dress: restV2, ready: "/-/ready"},
 		{name: "headrace v3", works: []string{"w2a", "w2b"}, argv: b.headraceServe, dress: restV3, ready: "/-/ready"},
 		{name: "floor", works: []string{"w2a", "w2b"}, argv: b.floorServe, dress: restV2, ready: "/"},
@@ -75,7 +76,7 @@ func (b *bench) measure(ctx context.Context, p peer, round int) []result {
 	j := job{broker: b.kafka.addr, topic: topic, file: b.data, lines: b.lines, dir: dir}
 	var rs []result
 	switch p.works[0] {
-	case "w1":
+	case "w1", "w3":
 		var r result
 		r, err = b.export(ctx, p, j)
 		rs = []result{r}
@@ -129,7 +130,19 @@ func perfProducer(j job) ([]string, error) {
 		"--command-property", "acks=all", "linger.ms=5", "batch.size=131072"}, err
 }
 
-func (b *bench) headraceExport(j job) ([]string, error) {
+func (b *bench) headraceExport(j job) ([]string, error) { return b.pipeline(j, "") }
+
+// headraceKeyed gives each record a key that is in it.
+func (b *bench) headraceKeyed(j job) ([]string, error) {
+	return b.pipeline(j, `  - name: keyed
+    type: transformer
+    connector_type: expression
+    key: "data.id"
+`)
+}
+
+// pipeline writes W1's pipeline with a block between its two.
+func (b *bench) pipeline(j job, between string) ([]string, error) {
 	file := filepath.Join(j.dir, "bench.yaml")
 	return []string{b.bin, "run", "--once", file}, os.WriteFile(file, fmt.Appendf(nil, `name: bench
 blocks:
@@ -138,14 +151,14 @@ blocks:
     connector_type: file
     path: %q
     format: ndjson
-  - name: to_kafka
+%s  - name: to_kafka
     type: data_exporter
     connector_type: kafka
     bootstrap_server: %q
     topic: %q
     batch_size: 10000
     timeout_ms: 5
-`, j.file, j.broker, j.topic), 0o644)
+`, j.file, between, j.broker, j.topic), 0o644)
 }
 
 func (b *bench) headraceServe(j job) ([]string, error) {

@@ -34,12 +34,14 @@ func tables(lines int) []table {
 		{"CPU s a million", number("%.2f", result.cpuPerMillion)}, {"broker's CPU s", number("%.2f", result.brokerPerMillion)},
 		{"peak MiB", number("%.0f", result.peak)},
 	}
+	export := []column{
+		{"records/s", number("%.0f", result.rate)}, {"from–to", spread}, {"seconds", number("%.2f", result.seconds)},
+		{"CPU s a million", number("%.2f", result.cpuPerMillion)}, {"broker's CPU s", number("%.2f", result.brokerPerMillion)},
+		{"peak MiB", number("%.0f", result.peak)},
+	}
 	return []table{
-		{"w1", fmt.Sprintf("W1: a file of %d JSON lines to Kafka", lines), "kcat", []column{
-			{"records/s", number("%.0f", result.rate)}, {"from–to", spread}, {"seconds", number("%.2f", result.seconds)},
-			{"CPU s a million", number("%.2f", result.cpuPerMillion)}, {"broker's CPU s", number("%.2f", result.brokerPerMillion)},
-			{"peak MiB", number("%.0f", result.peak)},
-		}},
+		{"w1", fmt.Sprintf("W1: a file of %d JSON lines to Kafka", lines), "kcat", export},
+		{"w3", "W3: W1 with a key that an expression takes out of each record", "", export},
 		{"w2a", "W2a: HTTP, one record a request, 64 connections", "floor", http},
 		{"w2b", "W2b: HTTP, 100 records a request, 16 connections", "floor", http},
 		{"start", "Start of the binary to ready", "", []column{
@@ -139,6 +141,8 @@ func targets(all []result) []target {
 	ratio("W1, rate to ProducerPerformance's", result.rate, w1, pick(all, "w1", "perf-producer"), 1, 0)
 	most("W1, CPU seconds a million", func(m measured) float64 { return m.median(result.cpuPerMillion) }, w1, 1, "%.2f")
 	most("W1, peak memory in MiB", func(m measured) float64 { return m.most(result.peak) }, w1, 100, "%.0f")
+	w3 := pick(all, "w3", "headrace keyed")
+	most("W3, CPU seconds a million", func(m measured) float64 { return m.median(result.cpuPerMillion) }, w3, 1, "%.2f")
 	for _, w := range []string{"w2a", "w2b"} {
 		for _, p := range []string{"headrace v2", "headrace v3"} {
 			name := fmt.Sprintf("W%s, %s", w[1:], strings.TrimPrefix(p, "headrace "))
