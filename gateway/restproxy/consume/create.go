@@ -21,6 +21,7 @@ type ConsumerCreate struct {
 	Format     string     `json:"format,omitempty" doc:"binary, json, avro, jsonschema or protobuf"`
 	Reset      string     `json:"auto.offset.reset,omitempty" doc:"earliest, latest or none"`
 	AutoCommit *wire.Text `json:"auto.commit.enable,omitempty"`
+	Isolation  string     `json:"isolation.level,omitempty" doc:"read_uncommitted, the default, or read_committed"`
 	MinBytes   *wire.Int  `json:"fetch.min.bytes,omitempty"`
 	MinBytes2  *wire.Int  `json:"responseMinBytes,omitempty"`
 	Timeout    *wire.Int  `json:"consumer.request.timeout.ms,omitempty"`
@@ -92,6 +93,13 @@ func (h *Handler) prepare(req *ConsumerCreate) (*instance, reader.ConsumerConfig
 	case "", reader.ResetEarliest, reader.ResetLatest, reader.ResetNone:
 	default:
 		return refuse(wire.CodeConsumerConfig, "Invalid consumer configuration: auto.offset.reset must be earliest, latest or none")
+	}
+	switch req.Isolation {
+	case "", "read_uncommitted":
+	case "read_committed":
+		cfg.Committed = true
+	default:
+		return refuse(wire.CodeConsumerConfig, "Invalid consumer configuration: isolation.level must be read_uncommitted or read_committed")
 	}
 	if req.AutoCommit != nil && *req.AutoCommit != "" {
 		on, err := strconv.ParseBool(strings.ToLower(string(*req.AutoCommit)))

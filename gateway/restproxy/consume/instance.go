@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"github.com/headrace/headrace/gateway/route"
@@ -150,6 +151,8 @@ func (in *instance) explain(err error) error {
 	switch {
 	case gone && errors.Is(err, reader.ErrNothingToRead):
 		return errNoInstance() // it was deleted while the call was under way
+	case errors.Is(err, reader.ErrCannotJoin) && connector.KindOf(err) != connector.Denied:
+		return wire.Errorf(http.StatusConflict, "%s", err)
 	case errors.Is(err, reader.ErrIllegalState):
 		return wire.Errorf(wire.CodeIllegalState, "Illegal state: %s", strings.TrimPrefix(err.Error(), reader.ErrIllegalState.Error()+": "))
 	case errors.Is(err, reader.ErrNothingToRead):
