@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/headrace/headrace/connector"
 )
 
@@ -29,7 +27,7 @@ type Exporter struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
-	room     *semaphore.Weighted
+	room     *room
 	flying   flight
 	segments sync.Pool
 
@@ -46,7 +44,7 @@ type Exporter struct {
 func New(sink connector.Sink, cfg Config) *Exporter {
 	cfg.BatchSize = orDefault(cfg.BatchSize, DefaultBatchSize)
 	cfg.MaxBytes = orDefault(cfg.MaxBytes, DefaultInFlightBytes)
-	e := &Exporter{sink: sink, cfg: cfg, log: cfg.Log, room: semaphore.NewWeighted(int64(cfg.MaxBytes))}
+	e := &Exporter{sink: sink, cfg: cfg, log: cfg.Log, room: newRoom(sink, cfg.MaxBytes)}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -214,6 +212,10 @@ func (e *Exporter) cut(batch []*connector.Message) (n int, need int64) {
 // reserve waits for room. What waits for its batch to fill is sent first: it
 // holds room, and with it the batch might never fill.
 func (e *Exporter) reserve(ctx context.Context, need int64) error {
+	if e.room.TryAcquire(need) {
+		return nil
+	}
+	e.room.grow()
 	if e.room.TryAcquire(need) {
 		return nil
 	}

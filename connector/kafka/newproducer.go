@@ -76,6 +76,17 @@ func (l *lazyProducer) open(ctx context.Context) (connector.Sink, error) {
 	return l.made, nil
 }
 
+// InFlight is how many bytes in flight the producer could do with; see
+// producer.Producer.
+func (l *lazyProducer) InFlight() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if p, ok := l.made.(*producer.Producer); ok {
+		return p.InFlight()
+	}
+	return 0
+}
+
 // Close implements connector.Sink.
 func (l *lazyProducer) Close(ctx context.Context) error {
 	l.mu.Lock()

@@ -115,6 +115,14 @@ type sink struct {
 	unregister func()
 }
 
+// InFlight implements exporter.Spreader.
+func (s *sink) InFlight() int {
+	if p, ok := s.Sink.(interface{ InFlight() int }); ok {
+		return p.InFlight()
+	}
+	return 0
+}
+
 // Close implements connector.Sink.
 func (s *sink) Close(ctx context.Context) error {
 	err := errors.Join(s.Sink.Close(ctx), s.cluster.Close())

@@ -29,7 +29,7 @@ type Config struct {
 	Linger               time.Duration // 0: at once when nothing is in flight to the broker, else with the next answer or after 5 ms
 	DeliveryTimeout      time.Duration // default 120 s
 	MetadataTimeout      time.Duration // how long an unknown topic is asked for; default 4 s
-	BufferBytes          int64         // memory of unfinished records, bookkeeping included; default 32 MiB
+	BufferBytes          int64         // memory of unfinished records, bookkeeping included; default 48 MiB
 	Partitioner          Partitioner   // default Murmur2
 	StickyBytes          int           // records without a key change partition after so many; default 16 KiB
 	MaxMessageBytes      int           // largest batch before compression; default 1 MiB
@@ -88,7 +88,7 @@ func (c *Config) complete() error {
 	orDuration(&c.retryBackoff, 25*time.Millisecond)
 	orDuration(&c.refreshEvery, 5*time.Second)
 	if c.BufferBytes <= 0 {
-		c.BufferBytes = 32 << 20
+		c.BufferBytes = 48 << 20
 	}
 	c.BatchBytes = min(c.BatchBytes, c.MaxMessageBytes)
 	c.BatchRecords = min(c.BatchRecords, mostRecords)

@@ -43,6 +43,7 @@ type Producer struct {
 	connsMu sync.Mutex
 	conns   map[int32]*conn
 	senders atomic.Int32 // len(conns)
+	filled  atomic.Int32 // partitions with records that are not reported
 	waiting atomic.Int64 // cost of the records that have a leader and are not reported
 
 	control  *control
@@ -96,6 +97,14 @@ func (p *Producer) connectionConfig() *sarama.Config {
 	c.Net.DialTimeout = min(c.Net.DialTimeout, p.cfg.DeliveryTimeout)
 	return &c
 }
+
+// worthwhile is what should be in flight for a partition: with much less its
+// batches are so small that brokers spend their time on batches, not on records.
+const worthwhile = 160 << 10
+
+// InFlight is how many bytes of records, with what a caller keeps for each, the
+// producer could do with: enough for a batch to each partition that is in use.
+func (p *Producer) InFlight() int { return int(p.filled.Load()) * worthwhile }
 
 // clock is monotonic nanoseconds.
 func (p *Producer) clock() int64 { return int64(time.Since(p.start)) }

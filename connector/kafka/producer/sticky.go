@@ -86,7 +86,14 @@ const behindTurns = 8
 
 // owes adds to what waits for the partition's broker. The caller holds mu.
 func (p *partition) owes(bytes int64) {
+	before := p.waiting
 	p.waiting += bytes
+	switch {
+	case before == 0 && p.waiting > 0:
+		p.t.p.filled.Add(1)
+	case before > 0 && p.waiting == 0:
+		p.t.p.filled.Add(-1)
+	}
 	if p.leader != nil {
 		p.leader.waiting.Add(bytes)
 		p.t.p.waiting.Add(bytes)
