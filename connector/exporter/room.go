@@ -10,15 +10,19 @@ import (
 
 // Spreader is a sink whose batches get small when what is in flight is spread
 // over many destinations: InFlight is how many bytes it could do with now. The
-// default bound grows up to that, within the most that max_in_flight_bytes may
-// be; a bound that was chosen stays.
+// default bound grows up to that, within grownBytes; a bound
+// that was chosen stays.
 type Spreader interface {
 	InFlight() int
 }
 
+// grownBytes keeps the process below 128 MiB, which takes three to four times as
+// much.
+const grownBytes = 36 << 20
+
 // room bounds what is in flight.
 type room struct {
-	*semaphore.Weighted // of maxInFlightBytes, of which the rest is taken while the bound is lower
+	*semaphore.Weighted // of grownBytes, of which the rest is taken while the bound is lower
 	sink                Spreader
 
 	mu    sync.Mutex
@@ -29,8 +33,8 @@ func newRoom(sink connector.Sink, bound int) *room {
 	if bound != DefaultInFlightBytes {
 		return &room{Weighted: semaphore.NewWeighted(int64(bound)), bound: bound}
 	}
-	r := &room{Weighted: semaphore.NewWeighted(maxInFlightBytes), bound: bound}
-	r.TryAcquire(int64(maxInFlightBytes - bound)) // nobody else has it yet
+	r := &room{Weighted: semaphore.NewWeighted(grownBytes), bound: bound}
+	r.TryAcquire(int64(grownBytes - bound)) // nobody else has it yet
 	r.sink, _ = sink.(Spreader)
 	return r
 }
@@ -42,7 +46,7 @@ func (r *room) grow() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if want := min(r.sink.InFlight(), maxInFlightBytes); want > r.bound {
+	if want := min(r.sink.InFlight(), grownBytes); want > r.bound {
 		r.Release(int64(want - r.bound))
 		r.bound = want
 	}

@@ -23,7 +23,7 @@ func TestRoomFollowsTheSink(t *testing.T) {
 	}{
 		"wants more":        {&spreadSink{want: 20 << 20}, DefaultInFlightBytes, 20 << 20},
 		"wants less":        {&spreadSink{want: 1 << 20}, DefaultInFlightBytes, DefaultInFlightBytes},
-		"wants too much":    {&spreadSink{want: 1 << 30}, DefaultInFlightBytes, maxInFlightBytes},
+		"wants too much":    {&spreadSink{want: 1 << 30}, DefaultInFlightBytes, grownBytes},
 		"bound was chosen":  {&spreadSink{want: 20 << 20}, 9 << 20, 9 << 20},
 		"sink says nothing": {nil, DefaultInFlightBytes, DefaultInFlightBytes},
 	} {
