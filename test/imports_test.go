@@ -7,8 +7,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,45 +18,55 @@ import (
 
 const module = "github.com/headrace/headrace"
 
-// within lists what the packages of a folder may import of this module, by
-// the table of rooms in ARCHITECTURE.md. A name ending in /... means the
-// folder and what is below it; the folder itself is always allowed. The first
-// match counts.
-var within = []struct {
-	room string
-	may  []string
-}{
-	{"connector/kafka/...", []string{"connector/...", "auth/..."}},
-	{"connector/mqtt/...", []string{"connector/...", "auth/..."}},
-	{"connector/rabbitmq/...", []string{"connector/...", "auth/..."}},
-	{"connector/solace/...", []string{"connector/...", "auth/..."}},
-	{"connector/schema/...", []string{"connector/...", "auth/..."}},
-	{"connector/connectortest/...", []string{"connector/..."}},
-	{"connector", nil},
-	{"connector/...", []string{"connector/..."}},
-	{"auth/...", []string{"connector", "auth/..."}},
-	{"sources/...", []string{"connector/...", "auth/..."}},
-	{"sinks/...", []string{"connector/...", "auth/..."}},
-	{"pipelines/schedule/...", []string{"connector/..."}},
-	{"pipelines/...", []string{"connector/...", "auth/...", "sources/...", "sinks/...", "pipelines/..."}},
-	{"gateway/route", nil},
-	{"gateway/openapi", []string{"gateway/route"}},
-	{"gateway", []string{"connector", "auth/tlsstore", "gateway/route", "gateway/openapi"}},
-	{"gateway/...", []string{"connector/...", "auth/...", "gateway/..."}},
-	{"internal/app/...", []string{"connector/...", "auth/...", "pipelines/...", "gateway/...", "internal/..."}},
-	{"internal/...", []string{"internal/..."}},
+// rules are what ARCHITECTURE.md says.
+type rules struct {
+	rooms []room
+	only  map[string][]string // a package from outside: who may import it
 }
 
-// only lists who may import a package, from outside or of this module.
-var only = map[string][]string{
-	module + "/connector/exporter":       {"pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
-	module + "/connector/state":          {"connector/connectortest/...", "pipelines/...", "gateway/...", "internal/app/...", "cmd/...", "test/..."},
-	module + "/internal/app":             {"cmd/...", "test/..."},
-	"github.com/IBM/sarama":              {"connector/kafka/...", "test/..."},
-	"github.com/twmb/franz-go/pkg/kgo":   {"internal/embedded/...", "test/..."},
-	"github.com/twmb/franz-go/pkg/kadm":  {"internal/embedded/...", "test/..."},
-	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded/...", "test/..."},
+// room is a row of the table of rooms.
+type room struct {
+	name string
+	may  []string
 }
+
+// readRules reads the two tables of ARCHITECTURE.md.
+func readRules(t *testing.T) rules {
+	t.Helper()
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rules{only: map[string][]string{}}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		names := quoted(cells[0])
+		switch {
+		case !strings.HasPrefix(line, "| `") || len(names) != 1:
+		case len(cells) == 3:
+			r.rooms = append(r.rooms, room{names[0], quoted(cells[2])})
+		case len(cells) == 2:
+			r.only[names[0]] = quoted(cells[1])
+		}
+	}
+	if len(r.rooms) < 30 || len(r.only) < 4 {
+		t.Fatalf("ARCHITECTURE.md has %d rooms and %d rules for what is outside; the tables were not found", len(r.rooms), len(r.only))
+	}
+	return r
+}
+
+// quoted returns what stands in backticks.
+func quoted(cell string) (names []string) {
+	for i, part := range strings.Split(cell, "`") {
+		if i%2 == 1 {
+			names = append(names, part)
+		}
+	}
+	return names
+}
+
+// everybody may import these: they stand on the standard library alone.
+var everybody = []string{"internal/backoff", "internal/redact", "internal/egress"}
 
 type pkg struct {
 	ImportPath, Dir  string
@@ -97,42 +109,63 @@ func matchesAny(patterns []string, name string) bool {
 	return false
 }
 
+// roomOf is the row with the longest name that matches; nil: there is none.
+func (r rules) roomOf(name string) *room {
+	var found *room
+	for i := range r.rooms {
+		if matches(r.rooms[i].name, name) && (found == nil || len(r.rooms[i].name) > len(found.name)) {
+			found = &r.rooms[i]
+		}
+	}
+	return found
+}
+
 // violation says which rule forbids that the package imports what it imports;
 // both are import paths. It is empty when none does.
-func violation(importer, imported string) string {
+func (r rules) violation(importer, imported string) string {
 	from := strings.TrimPrefix(importer, module+"/")
 	to, inside := strings.CutPrefix(imported, module+"/")
-	if may, ok := only[imported]; ok && !matchesAny(may, from) {
-		return "only " + strings.Join(may, ", ") + " may import it"
+	if matches("test/...", from) {
+		return ""
 	}
 	if !inside {
+		if may, ok := r.only[imported]; ok && !matchesAny(may, from) {
+			return "only " + strings.Join(may, ", ") + " may import it"
+		}
 		if from == "connector" && strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
 			return "connector imports the standard library only"
 		}
 		return ""
 	}
-	if to == "internal/backoff" || to == "internal/redact" || to == "internal/egress" {
-		return "" // they stand on the standard library alone
+	room := r.roomOf(from)
+	switch {
+	case room == nil:
+		return "the package is in no room"
+	case slices.Contains(everybody, to), matches(room.name, to), matchesAny(room.may, to):
+		return ""
 	}
-	if matches("cmd/...", to) || matches("test/...", to) && !matches("test/...", from) {
-		return "nothing imports commands, and only tests import tests"
-	}
-	for _, w := range within {
-		if matches(w.room, from) {
-			if !matches(w.room, to) && !matchesAny(w.may, to) {
-				return w.room + " may import " + strings.Join(append(w.may, "nothing else of this module"), ", ")
-			}
-			return ""
-		}
-	}
-	return ""
+	return room.name + " may import " + strings.Join(append(slices.Clone(room.may), "nothing else of this module"), ", ")
 }
 
 func TestImportRules(t *testing.T) {
+	r := readRules(t)
+	used := map[string]bool{}
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {
-			if why := violation(p.ImportPath, i); why != "" {
+			if why := r.violation(p.ImportPath, i); why != "" {
 				t.Errorf("%s imports %s: %s", p.ImportPath, i, why)
+			}
+			if room := r.roomOf(strings.TrimPrefix(p.ImportPath, module+"/")); room != nil {
+				for _, may := range room.may {
+					used[room.name+" "+may] = used[room.name+" "+may] || matches(may, strings.TrimPrefix(i, module+"/"))
+				}
+			}
+		}
+	}
+	for _, room := range r.rooms {
+		for _, may := range room.may {
+			if !used[room.name+" "+may] {
+				t.Errorf("ARCHITECTURE.md lets %s import %s, and nothing there does", room.name, may)
 			}
 		}
 	}
@@ -166,6 +199,7 @@ func TestOnlyBuiltinNamesSourcesAndSinks(t *testing.T) {
 
 // The rules themselves, on made-up imports: a rule that refuses nothing holds nothing.
 func TestViolation(t *testing.T) {
+	r := readRules(t)
 	for _, c := range []struct {
 		from, to string
 		bad      bool
@@ -173,30 +207,31 @@ func TestViolation(t *testing.T) {
 		{"connector", "fmt", false},
 		{"connector", "golang.org/x/sync/errgroup", true},
 		{"connector", module + "/connector/config", true},
+		{"connector", module + "/internal/redact", false},
 		{"connector/config", module + "/connector", false},
 		{"connector/config", module + "/auth", true},
 		{"connector/kafka/producer", "github.com/IBM/sarama", false},
+		{"connector/kafka/producer", module + "/connector/kafka", true},
 		{"connector/formats", "github.com/IBM/sarama", true},
 		{"pipelines", "github.com/twmb/franz-go/pkg/kgo", true},
 		{"sources/filesource", module + "/sinks/filesink", true},
 		{"sources/filesource", module + "/connector/formats", false},
 		{"sinks/kafkasink", module + "/connector/exporter", true},
-		{"pipelines", module + "/sinks/filesink", false},
-		{"pipelines/schedule", module + "/connector/kafka", false},
+		{"sinks/kafkasink", module + "/connector/state", true},
 		{"connector/exporter", module + "/pipelines", true},
-		{"gateway", module + "/connector", false},
-		{"gateway", module + "/gateway/restproxy/wire", true},
-		{"gateway/route", module + "/gateway/openapi", true},
+		{"connector/intake", module + "/connector/state", true},
+		{"gateway", module + "/gateway/restproxy", true},
+		{"gateway", module + "/gateway/route", false},
 		{"gateway/openapi", module + "/gateway/restproxy/wire", true},
-		{"gateway/restproxy", module + "/gateway/route", false},
-		{"gateway/restproxy", module + "/connector/exporter", false},
-		{"gateway", module + "/pipelines", true},
-		{"cmd/headrace", module + "/pipelines", false},
+		{"gateway/restproxy", module + "/pipelines", true},
+		{"internal/app", module + "/pipelines", false},
+		{"pipelines", module + "/internal/app", true},
 		{"pipelines", module + "/cmd/headrace", true},
 		{"pipelines", module + "/test/services", true},
 		{"internal/embedded", module + "/connector", true},
+		{"somewhere/new", module + "/connector", true},
 	} {
-		if got := violation(module+"/"+c.from, c.to); (got != "") != c.bad {
+		if got := r.violation(module+"/"+c.from, c.to); (got != "") != c.bad {
 			t.Errorf("%s imports %s: %q, want a refusal: %t", c.from, c.to, got, c.bad)
 		}
 	}
