@@ -22,8 +22,11 @@ type Config struct {
 	Topics          []string `mapstructure:"topics" doc:"topics to read, when there are several"`
 	ConsumerGroup   string   `mapstructure:"consumer_group" required:"true" doc:"consumer group that keeps the position"`
 	AutoOffsetReset string   `mapstructure:"auto_offset_reset" enum:"earliest,latest" doc:"where a new group starts; default latest as in Mage"`
+	IsolationLevel  string   `mapstructure:"isolation_level" enum:"read_committed,read_uncommitted" doc:"whether records of transactions that are open or were aborted are left out; default read_committed"`
+	GroupInstanceID string   `mapstructure:"group_instance_id" doc:"makes the member a static one, which keeps its partitions over a restart; another for each process"`
+	Strategy        string   `mapstructure:"partition_assignment_strategy" doc:"range, roundrobin, sticky, cooperative-sticky, or several with commas in the order of preference; default all"`
 	BatchSize       int      `mapstructure:"batch_size" doc:"records per batch; default 100"`
-	TimeoutMS       int      `mapstructure:"timeout_ms" doc:"the longest a record waits for its batch to fill, in ms; default 500"`
+	TimeoutMS       int      `mapstructure:"timeout_ms" doc:"kept from Mage: records do not wait for their batch to fill"`
 }
 
 // Mage's defaults.
@@ -67,6 +70,12 @@ func (c *Config) Validate() []connector.Fault {
 	}
 	if c.initial() == "" {
 		add("auto_offset_reset", "must be earliest or latest")
+	}
+	if c.IsolationLevel != "" && c.IsolationLevel != "read_committed" && c.IsolationLevel != "read_uncommitted" {
+		add("isolation_level", "must be read_committed or read_uncommitted")
+	}
+	if _, err := group.StrategyNames(c.Strategy); err != nil {
+		add("partition_assignment_strategy", err.Error())
 	}
 	if c.BatchSize < 0 || c.BatchSize > maxBatchSize {
 		add("batch_size", "must be between 1 and 100000 records")
@@ -138,7 +147,12 @@ func New(cluster *kafka.Cluster, cfg Config, env block.Env) (*group.Source, erro
 	for _, f := range cfg.Validate() {
 		return nil, connector.Errorf(connector.Invalid, "kafka data_loader: %s: %s", f.Path, f.Message)
 	}
+	strategies, err := group.StrategyNames(cfg.Strategy)
+	if err != nil {
+		return nil, err
+	}
 	return group.NewSource(cluster, group.SourceConfig{
+		Uncommitted: cfg.IsolationLevel == "read_uncommitted", InstanceID: cfg.GroupInstanceID, Strategies: strategies,
 		Group: cfg.ConsumerGroup, Topics: cfg.topics(), Initial: cfg.initial(),
 		BatchSize: cfg.BatchSize,
 		Bounded:   !env.Stream, Log: env.Log,
