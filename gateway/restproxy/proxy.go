@@ -47,6 +47,9 @@ type Config struct {
 	// pass on calls of consumers that are here; nil, or forward_consumers:
 	// false, passes nothing on.
 	SelfURL func() string
+	// Members is how the servers prove themselves to each other; nil passes
+	// nothing on.
+	Members *consume.Members
 	// PeerTLS are the settings of calls to the others.
 	PeerTLS *tls.Config
 	// Ports are the listening ports by scheme, for links with host_name.
@@ -83,7 +86,7 @@ func New(cfg Config) (*Proxy, error) {
 	})
 	minBytes := cfg.ConsumerMinBytes
 	var peers consume.Peers
-	if cfg.Forward && cfg.V2 && cfg.SelfURL != nil {
+	if cfg.Forward && cfg.V2 && cfg.SelfURL != nil && cfg.Members != nil {
 		r, err := cfg.Read(context.Background(), "")
 		if err != nil {
 			return nil, err
@@ -91,7 +94,7 @@ func New(cfg Config) (*Proxy, error) {
 		peers = r.NewRoster(PeerGroup)
 	}
 	p := &Proxy{reads: consume.New(consume.Config{
-		Peers: peers, Self: cfg.SelfURL, PeerTLS: cfg.PeerTLS,
+		Peers: peers, Members: cfg.Members, Self: cfg.SelfURL, PeerTLS: cfg.PeerTLS,
 		Route: cfg.Read, Links: links, ID: cfg.ID, InstanceTimeout: time.Duration(cfg.ConsumerIdle), RequestTimeout: time.Duration(cfg.ConsumerWait),
 		MaxBytes: int(cfg.ConsumerMaxBytes), MinBytes: &minBytes, Reset: cfg.ConsumerReset, NoAutoCommit: !cfg.ConsumerCommit, MaxInstances: cfg.MaxConsumers, Metadata: cfg.Metadata, Decoder: cfg.Schemas,
 	})}

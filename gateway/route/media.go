@@ -10,9 +10,10 @@ import (
 // JSON is the media type of answers that name no other.
 const JSON = "application/json"
 
-// Accepts returns the first of types that the request's Accept header gives
-// the highest quality, and false when it allows none (RFC 9110, 12.5.1). No
-// header accepts everything. An unreadable entry allows nothing.
+// Accepts returns the one of types that the request's Accept header gives the
+// highest quality, and false when it allows none (RFC 9110, 12.5.1). Of equals
+// it is the one that the header names more closely, then the first. No header
+// accepts everything. An unreadable entry allows nothing.
 func Accepts(r *http.Request, types ...string) (mediaType string, ok bool) {
 	header := r.Header.Values("Accept")
 	if len(header) == 0 || len(types) == 0 {
@@ -22,10 +23,10 @@ func Accepts(r *http.Request, types ...string) (mediaType string, ok bool) {
 	if len(ranges) == 0 {
 		return types[0], true
 	}
-	best := 0.0
+	best, closest := 0.0, -1
 	for _, t := range types {
-		if q := quality(ranges, t); q > best {
-			best, mediaType = q, t
+		if q, level := quality(ranges, t); q > best || q == best && q > 0 && level > closest {
+			best, closest, mediaType = q, level, t
 		}
 	}
 	return mediaType, best > 0
@@ -71,10 +72,11 @@ func parseAccept(header []string) []acceptRange {
 	return ranges
 }
 
-// quality is that of the most specific range that covers the type.
-func quality(ranges []acceptRange, mediaType string) float64 {
+// quality is that of the most specific range that covers the type, and how
+// specific that is: 2 for the type itself, 1 for its kind, 0 for anything.
+func quality(ranges []acceptRange, mediaType string) (q float64, specific int) {
 	kind, sub, _ := strings.Cut(mediaType, "/")
-	q, specific := 0.0, -1
+	specific = -1
 	for _, a := range ranges {
 		level := -1
 		switch {
@@ -89,7 +91,7 @@ func quality(ranges []acceptRange, mediaType string) float64 {
 			q, specific = a.q, level
 		}
 	}
-	return q
+	return q, specific
 }
 
 // ContentType returns the request body's media type in lower case and its
@@ -102,4 +104,24 @@ func ContentType(r *http.Request) (mediaType string, params map[string]string, o
 	}
 	mediaType, params, err := mime.ParseMediaType(header)
 	return mediaType, params, err == nil
+}
+
+// NotTaken is the reason of a 415: it names the Content-Types that are right.
+func NotTaken(types []string) string {
+	return "HTTP 415 Unsupported Media Type: the Content-Type must be " + oneOf(types)
+}
+
+// NotProduced is the reason of a 406: it names what the Accept header must
+// allow.
+func NotProduced(types []string) string {
+	return "HTTP 406 Not Acceptable: the Accept header must allow " + oneOf(types)
+}
+
+// oneOf lists alternatives in words.
+func oneOf(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -166,13 +166,13 @@ func (r *Route) serve(w http.ResponseWriter, req *http.Request, refuse Refuse) {
 	if r.Request != nil && len(r.Request.Types) > 0 {
 		given, _, ok := ContentType(req)
 		if !ok || given != "" && !slices.Contains(r.Request.Types, given) {
-			refuse(w, req, http.StatusUnsupportedMediaType, "")
+			refuse(w, req, http.StatusUnsupportedMediaType, NotTaken(r.Request.Types))
 			return
 		}
 	}
 	if types := r.Produces(); len(types) > 0 {
 		if _, ok := Accepts(req, types...); !ok {
-			refuse(w, req, http.StatusNotAcceptable, "")
+			refuse(w, req, http.StatusNotAcceptable, NotProduced(types))
 			return
 		}
 	}

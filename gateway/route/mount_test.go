@@ -70,10 +70,10 @@ func TestMount(t *testing.T) {
 		{"wrong method", "DELETE", "/v3/topics/a", nil, 405, "no: 405"},
 		{"unknown path", "GET", "/v3/nothing", nil, 404, "no: 404"},
 		{"unknown verb", "POST", "/v3/topics/b/configs:burn", nil, 404, "no: 404"},
-		{"wrong content type", "POST", "/v3/topics/a", http.Header{"Content-Type": {"text/plain"}}, 415, "no: 415"},
+		{"wrong content type", "POST", "/v3/topics/a", http.Header{"Content-Type": {"text/plain"}}, 415, "no: 415HTTP 415 Unsupported Media Type: the Content-Type must be application/json"},
 		{"content type with charset", "POST", "/v3/topics/a", http.Header{"Content-Type": {"application/json; charset=utf-8"}}, 200, `"post a"`},
-		{"not acceptable", "GET", "/v3/topics/a", http.Header{"Accept": {"text/plain"}}, 406, "no: 406"},
-		{"content type is checked before accept", "POST", "/v3/topics/a", http.Header{"Content-Type": {"x/y"}, "Accept": {"text/plain"}}, 415, "no: 415"},
+		{"not acceptable", "GET", "/v3/topics/a", http.Header{"Accept": {"text/plain"}}, 406, "no: 406HTTP 406 Not Acceptable: the Accept header must allow application/json"},
+		{"content type is checked before accept", "POST", "/v3/topics/a", http.Header{"Content-Type": {"x/y"}, "Accept": {"text/plain"}}, 415, "no: 415HTTP 415 Unsupported Media Type: the Content-Type must be application/json"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest(tc.method, tc.path, nil)

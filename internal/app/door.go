@@ -88,7 +88,7 @@ func (d *Daemon) openDoor(s *Settings, at place, old *door) (*door, error) {
 
 // openAll opens the clusters and the registry of next, and gives it its key.
 func (d *Daemon) openAll(next, old *door, s *Settings, clusters []pipelines.Cluster) error {
-	keys := []any{s.HTTP.rest, s.HTTP.TLS}
+	keys := []any{s.HTTP.rest, s.HTTP.peers, s.HTTP.TLS}
 	for _, c := range clusters {
 		key := config.Fingerprint(c.Name, c.Settings, s.HTTP.producer(c.Name), s.HTTP.letters)
 		i := slices.IndexFunc(old.clusters, func(c *served) bool { return c.key == key })
@@ -165,6 +165,11 @@ func (d *Daemon) openREST(o *door, cfg *HTTP, at place) (*restproxy.Proxy, error
 	rc := restproxy.Config{Settings: rest, Clusters: admins, Publish: o.route, Read: o.read,
 		SelfURL: func() string { return selfURL(&rest, d.server) }}
 	var err error
+	if rest.Forward {
+		if rc.Members, err = cfg.peers.members(at.Addr().String()); err != nil {
+			d.env.Log.Warn("calls of consumers are not passed on to other servers: there is no secret of this machine; set http.peers", "error", err)
+		}
+	}
 	if rc.PeerTLS, err = cfg.Peer(); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ type HTTP struct {
 	gateway.Config
 	rest      restproxy.Settings
 	letters   exporter.DeadLetter
+	peers     Peers
 	kafkaRest *kafkarest.Config // nil when nothing of it is given
 }
 
@@ -43,6 +44,7 @@ type HTTP struct {
 type httpSection struct {
 	Server     gateway.Config      `mapstructure:",squash"`
 	DeadLetter exporter.DeadLetter `mapstructure:"dead_letter" doc:"where records go that Kafka refuses for good, beside the error that the client is answered; default none"`
+	Peers      Peers               `mapstructure:"peers" doc:"what replicas prove themselves with when they pass the calls of consumers on"`
 	Callbacks  egress.Settings     `mapstructure:"callbacks" doc:"which addresses webhooks may reach; default all but those of this machine, its link and its cloud's metadata"`
 }
 
@@ -104,7 +106,7 @@ func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
 	}
 	own := httpSection{Server: cfg.Config}
 	problems := p.HTTP.Named("http").Decode(&own, "rest_proxy")
-	cfg.Config, cfg.letters = own.Server, own.DeadLetter
+	cfg.Config, cfg.letters, cfg.peers = own.Server, own.DeadLetter, own.Peers
 	cfg.letters.Path = p.Path(cfg.letters.Path)
 	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
 		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)

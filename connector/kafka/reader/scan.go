@@ -2,8 +2,11 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector/kafka/broker"
 )
@@ -108,7 +111,7 @@ func (s *scan) settle(ctx context.Context, p *broker.Part) (portion []Record, mo
 		err := s.r.conns.Relearn(ctx, p.Topic)
 		return nil, err == nil, err
 	default:
-		return nil, false, fmt.Errorf("reading %s/%d at offset %d: %w", p.Topic, p.Partition, p.Offset, p.Err)
+		return nil, false, fmt.Errorf("reading %s/%d at offset %d: %w%s", p.Topic, p.Partition, p.Offset, p.Err, s.bounds(ctx, p))
 	}
 	a := &s.answer
 	a.LogStart, a.HighWatermark, a.Next = p.LogStart, p.HighWatermark, p.Next
@@ -125,6 +128,22 @@ func (s *scan) settle(ctx context.Context, p *broker.Part) (portion []Record, mo
 		more = s.size < s.req.MaxBytes
 	}
 	return p.Records, more && !(some && a.Next >= a.HighWatermark), nil
+}
+
+// bounds says where a partition begins and ends when the offset was outside.
+func (s *scan) bounds(ctx context.Context, p *broker.Part) string {
+	if !errors.Is(p.Err, sarama.ErrOffsetOutOfRange) {
+		return ""
+	}
+	earliest, err := s.r.OffsetAt(ctx, p.TP, Earliest)
+	if err != nil {
+		return "" // what was wrong first is the answer
+	}
+	latest, err := s.r.OffsetAt(ctx, p.TP, Latest)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("; the earliest offset is %d, the latest %d", earliest, latest)
 }
 
 // fit counts the records up to the one that would reach the limit. The first of

@@ -17,7 +17,7 @@ func TestDocsNameRealTests(t *testing.T) {
 	}
 	var code strings.Builder
 	var files []string
-	for _, folder := range []string{"../*", "..", "../..", "../../../test/restproxy", "../../../connector/kafka/reader", "../../../cmd/headrace"} {
+	for _, folder := range []string{"../*", "..", "../..", "../../../test/restproxy", "../../../connector/kafka/reader", "../../../connector/kafka/group", "../../../cmd/headrace"} {
 		found, err := filepath.Glob(folder + "/*_test.go")
 		if err != nil {
 			t.Fatal(err)

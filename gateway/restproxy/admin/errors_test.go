@@ -65,10 +65,10 @@ func TestCommonErrors(t *testing.T) {
 		status                            int
 		body                              string
 	}{
-		{"Accept that cannot be met", "GET", "/v3/clusters", "Accept", "text/plain", 406, ""},
-		{"v2 Accept that cannot be met", "GET", "/", "Accept", "text/plain", 406, ""},
-		{"Content-Type", "POST", "./topics", "Content-Type", "text/plain", 415, `{"error_code":415,"message":"HTTP 415 Unsupported Media Type"}`},
-		{"v2 Content-Type", "POST", "/", "Content-Type", "text/plain", 415, `{"error_code":415,"message":"HTTP 415 Unsupported Media Type"}`},
+		{"Accept that cannot be met", "GET", "/v3/clusters", "Accept", "text/plain", 406, `{"error_code":406,"message":"HTTP 406 Not Acceptable: the Accept header must allow application/json"}`},
+		{"v2 Accept that cannot be met", "GET", "/", "Accept", "text/plain", 406, `{"error_code":406,"message":"HTTP 406 Not Acceptable: the Accept header must allow application/json or application/vnd.kafka.v2+json"}`},
+		{"Content-Type", "POST", "./topics", "Content-Type", "text/plain", 415, `{"error_code":415,"message":"HTTP 415 Unsupported Media Type: the Content-Type must be application/json"}`},
+		{"v2 Content-Type", "POST", "/", "Content-Type", "text/plain", 415, `{"error_code":415,"message":"HTTP 415 Unsupported Media Type: the Content-Type must be application/vnd.kafka.v2+json or application/json"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := p.call(tc.method, tc.path, "", tc.header, tc.value)

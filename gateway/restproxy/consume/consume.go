@@ -49,6 +49,7 @@ type Config struct {
 	// Self is the URL that they reach this one at; it is asked for with the
 	// first consumer.
 	Peers   Peers
+	Members *Members // how they prove themselves; nil passes nothing on
 	Self    func() string
 	PeerTLS *tls.Config // of calls to the others; nil trusts the system's CAs
 	// Decoder reads the formats with a Schema Registry; nil refuses them.
@@ -95,8 +96,8 @@ type Handler struct {
 // New returns a Handler; cfg.Route is required.
 func New(cfg Config) *Handler {
 	h := &Handler{cfg: cfg.withDefaults(), instances: map[instanceKey]*instance{}}
-	if cfg.Peers != nil && cfg.Self != nil {
-		h.forward = newForwarder(cfg.Peers, cfg.Self, cfg.PeerTLS)
+	if cfg.Peers != nil && cfg.Self != nil && cfg.Members != nil {
+		h.forward = newForwarder(cfg.Peers, cfg.Members, cfg.Self, cfg.PeerTLS)
 	}
 	return h
 }

@@ -57,7 +57,8 @@ func TestConsumerLife(t *testing.T) {
 	p.want("GET", one+"/offsets", "", 404, failure(40402, "Partition not found."))
 	p.want("DELETE", one+"/subscription", "", 204, "")
 	p.want("GET", one+"/assignments", "", 200, `{"partitions":[]}`)
-	p.want("GET", one+"/records", "", 406, failure(40601, "The requested embedded data format does not match the deserializer for this consumer instance"))
+	p.want("GET", one+"/records", "", 409, failure(40903, "Consumer is not subscribed to any topics or assigned any partitions"))
+	p.poll406(one, "application/vnd.kafka.binary.v2+json", "application/vnd.kafka.json.v2+json")
 	p.want("DELETE", one, "", 204, "")
 	for _, path := range []string{"", "/subscription"} {
 		p.want("DELETE", one+path, "", 404, failure(40403, "Consumer instance not found."))
@@ -112,7 +113,7 @@ func TestPoisonRecordIsAnElement(t *testing.T) {
 	p.want("POST", one+"/positions/beginning", `{"partitions":[{"topic":"t","partition":0}]}`, 204, "")
 	want := []string{
 		`{"topic":"t","key":null,"value":1,"partition":0,"offset":0}`,
-		`{"topic":"t","key":null,"value":null,"partition":0,"offset":1,"error_code":40801,"error":"value: the bytes are not JSON"}`,
+		`{"topic":"t","key":null,"value":{"error_code":40801,"message":"the bytes are not JSON","raw":"eyJhIjo="},"partition":0,"offset":1,"error_code":40801,"error":"value: the bytes are not JSON"}`,
 		`{"topic":"t","key":null,"value":2,"partition":0,"offset":2}`,
 	}
 	if d := cmp.Diff(want, p.poll(one, "application/json", 3)); d != "" {
@@ -168,7 +169,7 @@ func TestConsumerRefused(t *testing.T) {
 		{"GET", "/records?timeout=x", "", "", 404}, {"GET", "/records?max_bytes=x", "", "", 404},
 		{"GET", "/records", "text/plain", "", 406}, {"GET", "/subscription", "text/plain", "", 406},
 		{"GET", "/records", "application/vnd.kafka.avro.v2+json", "", 406},
-		{"GET", "/records", "", "", 500}, // neither subscribed nor assigned
+		{"GET", "/records", "", "", 409}, // neither subscribed nor assigned
 		{"PUT", "/records", "", "", 405},
 	} {
 		if code, body, _ := p.call(tc.method, in+tc.path, tc.accept, tc.body); code != tc.status {
@@ -215,6 +216,9 @@ func (words) Decode(_ context.Context, _, data []byte) ([]byte, error) {
 	default:
 		return nil, errors.New("unknown magic byte\nat x")
 	}
+	if len(data) < 5 {
+		return nil, errors.New("too short")
+	}
 	return []byte(`{"word":"` + string(data[5:]) + `"}`), nil
 }
 
@@ -225,7 +229,7 @@ func TestSchemaFormats(t *testing.T) {
 	p.want("POST", one+"/assignments", `{"partitions":[{"topic":"t","partition":0}]}`, 204, "")
 	p.want("POST", one+"/positions/beginning", `{"partitions":[{"topic":"t","partition":0}]}`, 204, "")
 	want := []string{`{"topic":"t","key":null,"value":{"word":"hi"},"partition":0,"offset":0}`,
-		`{"topic":"t","key":null,"value":null,"partition":0,"offset":1,"error_code":40801,"error":"value: unknown magic byte"}`}
+		`{"topic":"t","key":null,"value":{"error_code":40801,"message":"unknown magic byte","raw":"cGxhaW4="},"partition":0,"offset":1,"error_code":40801,"error":"value: unknown magic byte"}`}
 	// A mismatch among the schema formats is not noticed, as in the original.
 	if d := cmp.Diff(want, p.poll(one, "application/vnd.kafka.protobuf.v2+json", 2)); d != "" {
 		t.Error(d)
@@ -260,7 +264,7 @@ func TestStatelessRead(t *testing.T) {
 	for _, tc := range []struct{ query, accept, want string }{
 		{"?offset=1", "", answer("?offset=1", "?offset=3", record(1, data("BINARY", `"aw=="`), data("BINARY", "null"), "")+","+record(2, data("BINARY", "null"), data("BINARY", `"eA=="`), ""))},
 		{"?max_bytes=1", "application/vnd.kafka.json.v2+json", answer("?max_bytes=1", "?max_bytes=1&offset=1", record(0, data("JSON", "null"), data("JSON", `{"a":1}`), ""))},
-		{"?format=json&offset=2", "", answer("?format=json&offset=2", "?format=json&offset=3", record(2, data("JSON", "null"), data("JSON", "null"), `,"error_code":40801,"error":"value: the bytes are not JSON"`))},
+		{"?format=json&offset=2", "", answer("?format=json&offset=2", "?format=json&offset=3", record(2, data("JSON", "null"), data("JSON", `null,"error_code":40801,"message":"the bytes are not JSON","raw":"eA=="`), `,"error_code":40801,"error":"value: the bytes are not JSON"`))},
 		{"?format=string&offset=2", "application/json", answer("?format=string&offset=2", "?format=string&offset=3", record(2, data("STRING", "null"), data("STRING", `"x"`), ""))},
 		{"?offset=latest&timeout=0", "", answer("?offset=latest&timeout=0", "?offset=3&timeout=0", "")},
 		{"?timestamp=2023-11-14T22:13:21Z&timeout=0", "", answer("?timestamp=2023-11-14T22:13:21Z&timeout=0", "?offset=3&timeout=0", "")},

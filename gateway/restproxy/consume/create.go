@@ -87,7 +87,7 @@ func (h *Handler) prepare(req *ConsumerCreate) (*instance, reader.ConsumerConfig
 		return refuse(http.StatusUnprocessableEntity, "Invalid format type.")
 	}
 	if hasSchema(in.format) && h.cfg.Decoder == nil {
-		return refuse(wire.CodePayload, "Payload error. Schema Registry must be configured when using schemas.")
+		return nil, cfg, errNoRegistry()
 	}
 	switch cfg.Reset {
 	case "", reader.ResetEarliest, reader.ResetLatest, reader.ResetNone:

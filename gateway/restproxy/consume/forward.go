@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"time"
 
@@ -38,22 +36,24 @@ const (
 
 // forwarder passes calls on to the server that has the consumer.
 type forwarder struct {
-	peers   Peers
-	self    func() string
-	client  *http.Client
-	lookups chan struct{}
+	peers    Peers
+	members  *Members
+	arrivals *arrivals
+	self     func() string
+	client   *http.Client
+	lookups  chan struct{}
 
 	mu     sync.Mutex
 	owners map[instanceKey]string
 }
 
-func newForwarder(peers Peers, self func() string, secure *tls.Config) *forwarder {
+func newForwarder(peers Peers, members *Members, self func() string, secure *tls.Config) *forwarder {
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		MaxIdleConnsPerHost: 32, MaxConnsPerHost: 1024, IdleConnTimeout: time.Minute, TLSClientConfig: secure,
 		ResponseHeaderTimeout: maxTimeout + time.Minute, DisableCompression: true,
 	}
-	return &forwarder{peers: peers, self: self, lookups: make(chan struct{}, maxLookups), owners: map[instanceKey]string{},
+	return &forwarder{peers: peers, members: members, arrivals: &arrivals{Members: members}, self: self, lookups: make(chan struct{}, maxLookups), owners: map[instanceKey]string{},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
@@ -69,12 +69,12 @@ func (h *Handler) announce(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	h.forward.peers.Join(ctx, h.forward.self())
+	h.forward.peers.Join(ctx, h.forward.members.entry(h.forward.self()))
 }
 
 // taken refuses a name that the client chose when another server has it.
 func (h *Handler) taken(r *http.Request, key instanceKey) error {
-	if h.forward == nil || r.Header.Get(HopHeader) != "" {
+	if h.forward == nil || isHop(r) {
 		return nil
 	}
 	if owner, err := h.forward.owner(r, key); err == nil && owner != "" {
@@ -85,7 +85,7 @@ func (h *Handler) taken(r *http.Request, key instanceKey) error {
 
 // elsewhere answers a call of a consumer that is not here.
 func (h *Handler) elsewhere(w http.ResponseWriter, r *http.Request) {
-	if h.forward == nil || r.Header.Get(HopHeader) != "" {
+	if h.forward == nil || isHop(r) {
 		wire.WriteError(w, r, errNoInstance())
 		return
 	}
@@ -120,7 +120,7 @@ func (f *forwarder) owner(r *http.Request, key instanceKey) (string, error) {
 	defer cancel()
 	answers := make(chan string, len(others))
 	for _, other := range others {
-		go func() { answers <- f.probe(ctx, r, key, other) }()
+		go func() { answers <- f.probe(ctx, key, other) }()
 	}
 	for range others {
 		if owner := <-answers; owner != "" && known == "" {
@@ -148,71 +148,41 @@ func (f *forwarder) others(ctx context.Context) ([]string, error) {
 	var list []string
 	self := f.self()
 	for _, m := range members {
-		u, err := url.Parse(m)
-		if err != nil || m == self || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(list) == maxPeers {
+		at, ok := f.members.read(m, self)
+		if !ok || at == self || len(list) == maxPeers {
 			continue
 		}
-		list = append(list, m)
+		list = append(list, at)
 	}
 	return list, nil
 }
 
-// probe asks a server whether it has the consumer, in the caller's name.
-func (f *forwarder) probe(ctx context.Context, r *http.Request, key instanceKey, server string) string {
-	target, err := url.Parse(server)
-	if err != nil {
-		return ""
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.JoinPath("consumers", url.PathEscape(key.group), "instances", url.PathEscape(key.name), "subscription").String(), http.NoBody)
-	if err != nil {
-		return ""
-	}
-	req.Header.Set(HopHeader, "1")
-	if auth, given := r.Header["Authorization"]; given {
-		req.Header["Authorization"] = auth
-	}
-	res, err := f.client.Do(req)
-	if err != nil {
-		return ""
-	}
-	_ = res.Body.Close()
-	if res.StatusCode == http.StatusNotFound {
-		return ""
-	}
-	return server // also one that refuses the caller: its answer is the right one
+// forget makes the next call ask again who has the consumer.
+func (f *forwarder) forget(key instanceKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.owners, key)
 }
 
-// pass sends the request to the server as it is, and its answer back.
-func (f *forwarder) pass(w http.ResponseWriter, r *http.Request, key instanceKey, server string) {
-	target, err := url.Parse(server)
-	if err != nil {
-		wire.WriteError(w, r, errNoInstance())
-		return
+type hopKey struct{}
+
+// isHop reports whether a member passed the request on.
+func isHop(r *http.Request) bool { return r.Context().Value(hopKey{}) != nil }
+
+// hop checks what says that a member passed it on, and proves the answer.
+func (h *Handler) hop(next http.HandlerFunc) http.HandlerFunc {
+	if h.forward == nil {
+		return next
 	}
-	forget := func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.owners, key)
+	return func(w http.ResponseWriter, r *http.Request) {
+		hop, proof, err := h.forward.arrivals.arrived(r, h.forward.self())
+		if err != nil {
+			wire.WriteError(w, r, err)
+			return
+		}
+		if hop {
+			w, r = &proven{ResponseWriter: w, proof: proof}, r.WithContext(context.WithValue(r.Context(), hopKey{}, true))
+		}
+		next(w, r)
 	}
-	proxy := httputil.ReverseProxy{
-		Transport: f.client.Transport,
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(target)
-			p.Out.Host = r.Host
-			p.Out.Header.Set(HopHeader, "1")
-			p.Out.Header["X-Forwarded-For"] = r.Header["X-Forwarded-For"]
-			p.SetXForwarded()
-		},
-		ModifyResponse: func(res *http.Response) error {
-			if res.StatusCode == http.StatusNotFound || r.Method == http.MethodDelete && res.StatusCode < 300 {
-				forget()
-			}
-			return nil
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, _ error) {
-			forget() // the server is gone, and its consumers with it
-			wire.WriteError(w, r, errNoInstance())
-		},
-	}
-	proxy.ServeHTTP(w, r)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,7 +103,7 @@ type answered struct{}
 
 // with finds the instance, keeps it alive during the call and answers.
 func (h *Handler) with(f call) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return h.hop(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		in := h.instances[instanceKey{r.PathValue("group"), r.PathValue("instance")}]
 		h.mu.Unlock()
@@ -121,7 +122,7 @@ func (h *Handler) with(f call) http.HandlerFunc {
 		default:
 			wire.WriteJSON(w, r, http.StatusOK, wire.V2, answer)
 		}
-	}
+	})
 }
 
 func (in *instance) enter() bool {
@@ -156,7 +157,7 @@ func (in *instance) explain(err error) error {
 	case errors.Is(err, reader.ErrIllegalState):
 		return wire.Errorf(wire.CodeIllegalState, "Illegal state: %s", strings.TrimPrefix(err.Error(), reader.ErrIllegalState.Error()+": "))
 	case errors.Is(err, reader.ErrNothingToRead):
-		return wire.Errorf(http.StatusInternalServerError, "Internal Server Error")
+		return wire.Errorf(wire.CodeIllegalState, "Consumer is not subscribed to any topics or assigned any partitions")
 	default:
 		return err
 	}
@@ -174,15 +175,11 @@ func (h *Handler) remove(_ http.ResponseWriter, r *http.Request, in *instance) (
 // negotiate checks the media types of a request that is answered as v2 JSON.
 func negotiate(r *http.Request) error {
 	mediaType, _, ok := route.ContentType(r)
-	if !ok || mediaType != "" && mediaType != wire.V2 && mediaType != wire.JSON && formatOf(mediaType) == "" {
-		return wire.UnsupportedMediaType()
+	if !ok || mediaType != "" && !slices.Contains(stateTypes, mediaType) {
+		return wire.UnsupportedMediaType(wire.V2, wire.JSON)
 	}
-	offered := []string{wire.V2, wire.JSON}
-	for _, f := range formats {
-		offered = append(offered, mediaTypeOf(f))
-	}
-	if _, ok := route.Accepts(r, offered...); !ok {
-		return wire.NotAcceptable()
+	if _, ok := route.Accepts(r, stateTypes...); !ok {
+		return wire.NotAcceptable(wire.V2, wire.JSON)
 	}
 	return nil
 }

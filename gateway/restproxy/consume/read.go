@@ -2,19 +2,17 @@ package consume
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/headrace/headrace/connector/kafka/reader"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"github.com/headrace/headrace/gateway/route"
-	"strings"
 )
 
 // read is GET /v3/clusters/{c}/topics/{t}/partitions/{p}/records: a read
 // without a consumer. Any server can answer it, and the next one.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) {
-	req, format, err := h.readRequest(r)
+	req, p, err := h.readRequest(r)
 	if err != nil {
 		wire.WriteError(w, r, err)
 		return
@@ -25,7 +23,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if at := r.URL.Query().Get("timestamp"); at != "" {
-		t, err := parseTime(at)
+		t, err := timeOf(at)
 		if err == nil {
 			req.Offset, err = source.OffsetAt(r.Context(), req.TP, t.UnixMilli())
 		}
@@ -34,7 +32,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	p := &payloads{ctx: r.Context(), format: format, typeV3: strings.ToUpper(format), decoder: h.cfg.Decoder}
 	out := &writer{w: w, buf: append(make([]byte, 0, 2*writeAt), `{"kind":"KafkaRecordList","data":[`...)}
 	list := &recordList{payloads: p, writer: out, cluster: r.PathValue("cluster_id")}
 	w.Header().Set("Content-Type", wire.JSON)
@@ -77,17 +74,17 @@ func (l *recordList) add(records []reader.Record) error {
 	return nil
 }
 
-// readRequest reads path and query. format is "" for plain JSON.
-func (h *Handler) readRequest(r *http.Request) (req reader.Request, format string, err error) {
+// readRequest reads path and query.
+func (h *Handler) readRequest(r *http.Request) (req reader.Request, p *payloads, err error) {
 	query := r.URL.Query()
 	n, ok := integer(r.PathValue("partition_id"))
 	if !ok || n < 0 || int64(int32(n)) != n {
-		return req, "", wire.NotFound()
+		return req, nil, wire.NotFound()
 	}
 	req = reader.Request{TP: reader.TP{Topic: r.PathValue("topic_name"), Partition: int32(n)}, Offset: reader.Earliest,
 		MaxBytes: h.cfg.MaxBytes, Wait: maxTimeout}
-	bad := func(text string) (reader.Request, string, error) {
-		return req, "", wire.Errorf(http.StatusBadRequest, "Bad Request: %s", text)
+	bad := func(text string) (reader.Request, *payloads, error) {
+		return req, nil, wire.Errorf(http.StatusBadRequest, "Bad Request: %s", text)
 	}
 	if query.Get("timeout") == "" {
 		req.Wait = h.cfg.RequestTimeout
@@ -106,28 +103,30 @@ func (h *Handler) readRequest(r *http.Request) (req reader.Request, format strin
 			return bad("offset must be a number, earliest or latest")
 		}
 	}
-	offered := []string{wire.JSON}
-	for _, f := range formats {
-		offered = append(offered, mediaTypeOf(f))
-	}
-	mediaType, ok := route.Accepts(r, offered...)
+	p, err = h.formatsV3(r)
+	return req, p, err
+}
+
+// formatsV3 are the formats of values and keys: the Accept header's, else those
+// of the query.
+func (h *Handler) formatsV3(r *http.Request) (*payloads, error) {
+	query := r.URL.Query()
+	mediaType, ok := route.Accepts(r, append([]string{wire.JSON}, embeddedTypes...)...)
 	if !ok {
-		return req, "", wire.NotAcceptable()
+		return nil, wire.NotAcceptable(append([]string{wire.JSON}, embeddedTypes...)...)
 	}
-	format = formatOf(mediaType)
-	if f := query.Get("format"); format == "" && f != "" {
-		if f != formatString && !slices.Contains(formats, f) {
-			return bad("format must be one of binary, string, json, avro, jsonschema and protobuf")
+	p := &payloads{ctx: r.Context(), format: formatOf(mediaType), decoder: h.cfg.Decoder}
+	var err error
+	if p.format == "" {
+		if p.format, err = h.readFormat(query, "format", formatBinary); err != nil {
+			return nil, err
 		}
-		format = f
 	}
-	if format == "" {
-		format = formatBinary
+	if hasSchema(p.format) && h.cfg.Decoder == nil {
+		return nil, errNoRegistry()
 	}
-	if hasSchema(format) && h.cfg.Decoder == nil {
-		return req, "", wire.Payload("Schema Registry must be configured when using schemas.")
-	}
-	return req, format, nil
+	p.keys, err = h.readFormat(query, "key_format", p.format)
+	return p, err
 }
 
 // endRead writes what is behind the data, as it is known only then.
@@ -142,9 +141,9 @@ func (h *Handler) endRead(r *http.Request, out *writer, a *reader.Answer) {
 		own += "?" + r.URL.RawQuery
 	}
 	o := append(out.buf, `],"metadata":{"self":`...)
-	o = appendText(o, own)
+	o = wire.AppendText(o, own)
 	o = append(o, `,"next":`...)
-	o = appendText(o, self+"?"+query.Encode())
+	o = wire.AppendText(o, self+"?"+query.Encode())
 	o = append(o, `,"earliest_offset":`...)
 	o = strconv.AppendInt(o, a.LogStart, 10)
 	o = append(o, `,"latest_offset":`...)
@@ -155,9 +154,9 @@ func (h *Handler) endRead(r *http.Request, out *writer, a *reader.Answer) {
 
 func appendRecordV3(o []byte, p *payloads, rec *reader.Record, cluster string) []byte {
 	o = append(o, `{"cluster_id":`...)
-	o = appendText(o, cluster)
+	o = wire.AppendText(o, cluster)
 	o = append(o, `,"topic_name":`...)
-	o = appendText(o, rec.Topic)
+	o = wire.AppendText(o, rec.Topic)
 	o = append(o, `,"partition_id":`...)
 	o = strconv.AppendInt(o, int64(rec.Partition), 10)
 	o = append(o, `,"offset":`...)
@@ -166,8 +165,7 @@ func appendRecordV3(o []byte, p *payloads, rec *reader.Record, cluster string) [
 	o = rec.Timestamp.UTC().AppendFormat(o, "2006-01-02T15:04:05.000Z")
 	o = append(o, `","headers":`...)
 	o = appendHeaders(o, rec)
-	kind := `{"type":"` + p.typeV3 + `","data":`
-	o, bad := p.both(o, rec, `,"key":`+kind, `},"value":`+kind, `}`)
+	o, bad := p.both(o, rec, p.partV3)
 	if bad != "" {
 		o = appendBad(o, bad)
 	}
@@ -176,15 +174,18 @@ func appendRecordV3(o []byte, p *payloads, rec *reader.Record, cluster string) [
 
 func appendHeaders(o []byte, rec *reader.Record) []byte {
 	o = append(o, '[')
-	binary := payloads{format: formatBinary}
 	for i, header := range rec.Headers {
 		if i > 0 {
 			o = append(o, ',')
 		}
 		o = append(o, `{"name":`...)
-		o = appendText(o, header.Key)
+		o = wire.AppendText(o, header.Key)
 		o = append(o, `,"value":`...)
-		o, _ = binary.append(o, header.Value) // base64 takes all bytes
+		if header.Value == nil {
+			o = append(o, "null"...)
+		} else {
+			o = appendBase64(o, header.Value)
+		}
 		o = append(o, '}')
 	}
 	return append(o, ']')

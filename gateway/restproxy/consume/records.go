@@ -10,18 +10,15 @@ import (
 	"github.com/headrace/headrace/gateway/route"
 )
 
-// requested is the embedded format that the Accept header asks for. Anything,
-// and the v2 type without format, are binary; plain JSON takes the instance's
-// own format.
+// requested is the embedded format that the Accept header asks for. The
+// instance's own is offered first, so that it answers whatever allows it; the v2
+// type without format is binary, as in the original.
 func requested(r *http.Request, own string) (string, error) {
-	offered := make([]string, 0, len(formats)+2)
-	for _, f := range formats {
-		offered = append(offered, mediaTypeOf(f))
-	}
-	mediaType, ok := route.Accepts(r, append(offered, wire.V2, wire.JSON)...)
+	offered := append([]string{mediaTypeOf(own), wire.JSON}, embeddedTypes...)
+	mediaType, ok := route.Accepts(r, append(offered, wire.V2)...)
 	switch {
 	case !ok:
-		return "", wire.NotAcceptable()
+		return "", wire.NotAcceptable(mediaTypeOf(own), wire.JSON)
 	case mediaType == wire.V2:
 		return formatBinary, nil
 	case mediaType == wire.JSON:
@@ -31,18 +28,49 @@ func requested(r *http.Request, own string) (string, error) {
 	}
 }
 
-func errMismatch() error {
-	return wire.Errorf(wire.CodeFormatMismatch, "The requested embedded data format does not match the deserializer for this consumer instance")
+func errMismatch(own string) error {
+	return wire.Errorf(wire.CodeFormatMismatch, "The requested embedded data format does not match the deserializer for this consumer instance; it reads %s, so the Accept header must allow %s or %s",
+		own, mediaTypeOf(own), wire.JSON)
+}
+
+// formatsV2 are the formats of values and keys that a read asks for, and the
+// media type of its answer. The query chooses for one read what the consumer
+// was made with otherwise.
+func (h *Handler) formatsV2(r *http.Request, own string) (p *payloads, mediaType string, err error) {
+	query := r.URL.Query()
+	p = &payloads{ctx: r.Context(), decoder: h.cfg.Decoder}
+	if p.format, err = h.readFormat(query, "format", own); err != nil {
+		return nil, "", err
+	}
+	if p.keys, err = h.readFormat(query, "key_format", p.format); err != nil {
+		return nil, "", err
+	}
+	if query.Get("format") != "" {
+		types := []string{wire.V2, wire.JSON}
+		if p.format != formatString {
+			types = append([]string{mediaTypeOf(p.format)}, types...)
+		}
+		mediaType, ok := route.Accepts(r, types...)
+		if !ok {
+			return nil, "", wire.NotAcceptable(types...)
+		}
+		return p, mediaType, nil
+	}
+	format, err := requested(r, own)
+	if err != nil {
+		return nil, "", err
+	}
+	// The schema formats share their deserializer in the original.
+	if format != own && !(hasSchema(format) && hasSchema(own)) {
+		return nil, "", errMismatch(own)
+	}
+	return p, mediaTypeOf(format), nil
 }
 
 func (h *Handler) records(w http.ResponseWriter, r *http.Request, in *instance) (any, error) {
-	format, err := requested(r, in.format)
+	p, mediaType, err := h.formatsV2(r, in.format)
 	if err != nil {
 		return nil, err
-	}
-	// The schema formats share their deserializer in the original.
-	if format != in.format && !(hasSchema(format) && hasSchema(in.format)) {
-		return nil, errMismatch()
 	}
 	poll := reader.Poll{MaxBytes: h.cfg.MaxBytes, MinBytes: in.minBytes, Wait: in.timeout}
 	query := r.URL.Query()
@@ -59,8 +87,7 @@ func (h *Handler) records(w http.ResponseWriter, r *http.Request, in *instance) 
 	if err != nil {
 		return nil, err
 	}
-	w.Header().Set("Content-Type", mediaTypeOf(format))
-	p := &payloads{ctx: r.Context(), format: in.format, decoder: h.cfg.Decoder}
+	w.Header().Set("Content-Type", mediaType)
 	out := &writer{w: w, buf: append(make([]byte, 0, 2*writeAt), '[')}
 	for i := range records {
 		before := len(out.buf)
@@ -102,8 +129,9 @@ func (in *instance) rewind(records []reader.Record) {
 
 func appendRecordV2(o []byte, p *payloads, rec *reader.Record, metadata bool) []byte {
 	o = append(o, `{"topic":`...)
-	o = appendText(o, rec.Topic)
-	o, bad := p.both(o, rec, `,"key":`, `,"value":`, `,"partition":`)
+	o = wire.AppendText(o, rec.Topic)
+	o, bad := p.both(o, rec, p.partV2)
+	o = append(o, `,"partition":`...)
 	o = strconv.AppendInt(o, int64(rec.Partition), 10)
 	o = append(o, `,"offset":`...)
 	o = strconv.AppendInt(o, rec.Offset, 10)

@@ -21,8 +21,14 @@ type (
 		Offset    int64           `json:"offset"`
 		Timestamp *int64          `json:"timestamp,omitempty" doc:"milliseconds since 1970; where metadata is asked for"`
 		Headers   *[]RecordHeader `json:"headers,omitempty" doc:"where metadata is asked for"`
-		Code      *int            `json:"error_code,omitempty" doc:"40801: key or value is not in the format; both are null then"`
+		Code      *int            `json:"error_code,omitempty" doc:"40801: key or value is not in the format and is an UnreadPart"`
 		Error     *string         `json:"error,omitempty"`
+	}
+	// UnreadPart stands for a key or value that is not in the format.
+	UnreadPart struct {
+		Code    int    `json:"error_code" doc:"40801"`
+		Message string `json:"message"`
+		Raw     string `json:"raw" doc:"base64"`
 	}
 	// RecordHeader is one header of a record.
 	RecordHeader struct {
@@ -52,13 +58,16 @@ type (
 		Headers   []RecordHeader `json:"headers"`
 		Key       ReadData       `json:"key"`
 		Value     ReadData       `json:"value"`
-		Code      *int           `json:"error_code,omitempty" doc:"40801: key or value is not in the format; both are null then"`
+		Code      *int           `json:"error_code,omitempty" doc:"40801: key or value is not in the format and is an UnreadPart"`
 		Error     *string        `json:"error,omitempty"`
 	}
 	// ReadData is a key or value as v3 returns it.
 	ReadData struct {
-		Type string `json:"type"`
-		Data any    `json:"data"`
+		Type    string  `json:"type"`
+		Data    any     `json:"data" doc:"null where it is not in the format"`
+		Code    *int    `json:"error_code,omitempty" doc:"40801: it is not in the format"`
+		Message *string `json:"message,omitempty"`
+		Raw     *string `json:"raw,omitempty" doc:"base64 of what is not in the format"`
 	}
 )
 
@@ -66,16 +75,11 @@ type (
 func (h *Handler) Routes() []route.Route {
 	const group, tag = "/consumers/{group}", "v2 consumers"
 	const one = group + "/instances/{instance}"
-	var embedded []string
-	for _, f := range formats {
-		embedded = append(embedded, mediaTypeOf(f))
-	}
-	states := append([]string{wire.V2, wire.JSON}, embedded...)
 	entry := func(method, path, id, name, summary string, serve http.HandlerFunc, request, answer any) route.Route {
 		r := route.Route{Method: method, Path: path, ID: id, Name: "api.v2.consumers." + name, Tag: tag, Summary: summary,
 			OwnTypes: true, Handler: serve, Responses: []route.Response{{Status: http.StatusNoContent}}}
 		if request != nil {
-			r.Request = &route.Body{Types: states, Value: request}
+			r.Request = &route.Body{Types: stateTypes, Value: request}
 		}
 		if answer != nil {
 			r.Responses = []route.Response{{Status: http.StatusOK, Value: answer, Types: []string{wire.V2}}}
@@ -83,11 +87,13 @@ func (h *Handler) Routes() []route.Route {
 		return r
 	}
 	read := entry("GET", one+"/records", "readRecordsV2", "consume", "Read what comes next", h.with(h.records), nil, []ConsumedRecord{})
-	read.Responses[0].Types = slices.Clone(embedded)
+	read.Responses[0].Types = slices.Clone(embeddedTypes)
 	read.Params = []route.Param{
 		{Name: "timeout", In: "query", Type: int64(0), Doc: "milliseconds; can only shorten what the consumer waits"},
 		{Name: "max_bytes", In: "query", Type: int64(0), Doc: "of keys and values; one record always passes"},
 		{Name: "metadata", In: "query", Type: false, Doc: "headers and timestamps too"},
+		{Name: "format", In: "query", Enum: readFormats, Doc: "what keys and values are read as by this request; default the consumer's own"},
+		{Name: "key_format", In: "query", Enum: readFormats, Doc: "what keys are read as; default as values"},
 	}
 	create := entry("POST", group, "createConsumerV2", "create", "Make a consumer", h.create, ConsumerCreate{}, ConsumerInstance{})
 	commit := entry("POST", one+"/offsets", "commitOffsetsV2", "commit-offsets", "Store positions; without a body those behind what was read", h.with(h.commit), TopicOffsets{}, []struct{}{})
@@ -113,7 +119,8 @@ func (h *Handler) Routes() []route.Route {
 				{Name: "timestamp", In: "query", Doc: "ISO-8601, or milliseconds since 1970: the first record at or behind it"},
 				{Name: "max_bytes", In: "query", Type: int64(0), Doc: "of keys and values; one record always passes"},
 				{Name: "timeout", In: "query", Type: int64(0), Doc: "milliseconds to wait for the first record"},
-				{Name: "format", In: "query", Enum: append([]string{formatString}, formats...), Doc: "of keys and values, where the Accept header names none; the default is binary"},
+				{Name: "format", In: "query", Enum: readFormats, Doc: "of keys and values, where the Accept header names none; the default is binary"},
+				{Name: "key_format", In: "query", Enum: readFormats, Doc: "of keys; default as values"},
 			},
 			Responses: []route.Response{{Status: http.StatusOK, Value: RecordList{}, Types: []string{wire.JSON}}},
 			OwnTypes:  true, Handler: http.HandlerFunc(h.read),

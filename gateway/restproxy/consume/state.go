@@ -2,6 +2,7 @@ package consume
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"regexp"
 	regexpsyntax "regexp/syntax"
@@ -25,30 +26,30 @@ type (
 	}
 	// TopicPartition names a partition.
 	TopicPartition struct {
-		Topic     string   `json:"topic"`
-		Partition wire.Int `json:"partition"`
+		Topic     string    `json:"topic" required:"true"`
+		Partition *wire.Int `json:"partition" required:"true"`
 	}
 	// TopicPartitions is a list of partitions.
 	TopicPartitions struct {
-		Partitions []TopicPartition `json:"partitions"`
+		Partitions []TopicPartition `json:"partitions" required:"true"`
 	}
 	// TopicOffset is a position in a partition.
 	TopicOffset struct {
-		Topic     string   `json:"topic"`
-		Partition wire.Int `json:"partition"`
-		Offset    wire.Int `json:"offset"`
-		Metadata  *string  `json:"metadata"`
+		Topic     string    `json:"topic" required:"true"`
+		Partition *wire.Int `json:"partition" required:"true"`
+		Offset    *wire.Int `json:"offset" required:"true"`
+		Metadata  *string   `json:"metadata"`
 	}
 	// TopicOffsets is a list of positions.
 	TopicOffsets struct {
-		Offsets []TopicOffset `json:"offsets"`
+		Offsets []TopicOffset `json:"offsets" required:"true"`
 	}
 	// TopicTime is a time in a partition.
 	TopicTime struct {
-		Topic     string    `json:"topic"`
-		Partition wire.Int  `json:"partition"`
-		Timestamp wire.Text `json:"timestamp" doc:"ISO-8601, or milliseconds since 1970"`
-		Metadata  *string   `json:"metadata"`
+		Topic     string     `json:"topic" required:"true"`
+		Partition *wire.Int  `json:"partition" required:"true"`
+		Timestamp *wire.Text `json:"timestamp" required:"true" doc:"ISO-8601, or milliseconds since 1970"`
+		Metadata  *string    `json:"metadata"`
 	}
 	// Positions says where to go on reading.
 	Positions struct {
@@ -57,22 +58,56 @@ type (
 	}
 )
 
+func number[T int32 | int64](n T) *wire.Int {
+	i := wire.Int(n)
+	return &i
+}
+
 func errNull() *wire.Error {
 	return wire.Errorf(http.StatusUnprocessableEntity, "The request body must not be null")
 }
 
-func tpOf(topic string, p wire.Int) (reader.TP, error) {
+// errAbsent is the answer to an element that lacks a field. What is absent is
+// never taken for zero: that would be the first partition, and the begin of it.
+func errAbsent(field string) error {
+	return wire.Errorf(http.StatusUnprocessableEntity, "%s must not be null; nothing was changed", field)
+}
+
+func tpOf(topic string, p *wire.Int) (reader.TP, error) {
+	if topic == "" {
+		return reader.TP{}, wire.Errorf(http.StatusUnprocessableEntity, "topic may not be empty")
+	}
+	if p == nil {
+		return reader.TP{}, errAbsent("partition")
+	}
 	n, err := p.Int32("partition")
 	if err != nil {
 		return reader.TP{}, err
 	}
-	if topic == "" || n < 0 {
-		return reader.TP{}, wire.Errorf(http.StatusUnprocessableEntity, "topic may not be empty and partition may not be negative")
+	if n < 0 {
+		return reader.TP{}, wire.Errorf(http.StatusUnprocessableEntity, "partition may not be negative")
 	}
 	return reader.TP{Topic: topic, Partition: n}, nil
 }
 
+// position is the partition and the offset of an element.
+func (o *TopicOffset) position() (reader.TP, int64, error) {
+	tp, err := tpOf(o.Topic, o.Partition)
+	switch {
+	case err != nil:
+		return tp, 0, err
+	case o.Offset == nil:
+		return tp, 0, errAbsent("offset")
+	case *o.Offset < 0 || *o.Offset == math.MaxInt64: // a commit stores the one behind it
+		return tp, 0, wire.Errorf(http.StatusUnprocessableEntity, "offset may not be negative or above %d", int64(math.MaxInt64-1))
+	}
+	return tp, int64(*o.Offset), nil
+}
+
 func (b *TopicPartitions) tps() ([]reader.TP, error) {
+	if b.Partitions == nil {
+		return nil, errAbsent("partitions")
+	}
 	var tps []reader.TP
 	for _, p := range b.Partitions {
 		tp, err := tpOf(p.Topic, p.Partition)
@@ -104,16 +139,24 @@ func patternFault(err error) string {
 	return "it cannot be read"
 }
 
-func (h *Handler) subscribe(_ http.ResponseWriter, r *http.Request, in *instance) (any, error) {
+func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, in *instance) (any, error) {
 	var req SubscriptionRequest
 	if err := body(r, &req, errNull()); err != nil {
 		return nil, err
 	}
 	var pattern *regexp.Regexp
-	if len(req.Topics) == 0 {
-		if req.Pattern == nil {
-			return nil, nil // as the original: nothing happens
+	switch {
+	case len(req.Topics) > 0: // it wins over a pattern
+		for _, t := range req.Topics {
+			if t == "" {
+				return nil, wire.Errorf(http.StatusUnprocessableEntity, "topic may not be empty")
+			}
 		}
+	case req.Pattern == nil && req.Topics == nil:
+		return nil, nil // as the original: nothing was asked for
+	case req.Pattern == nil:
+		return h.unsubscribe(w, r, in) // no topics, as Kafka's own client
+	default:
 		var err error
 		if pattern, err = regexp.Compile(*req.Pattern); err != nil {
 			return nil, wire.Errorf(http.StatusBadRequest, "Bad Request: topic_pattern is not a regular expression: %s", patternFault(err))
@@ -162,7 +205,7 @@ func (h *Handler) assignments(_ http.ResponseWriter, r *http.Request, in *instan
 	}
 	answer := TopicPartitions{Partitions: []TopicPartition{}}
 	for _, tp := range in.consumer.Assignment() {
-		answer.Partitions = append(answer.Partitions, TopicPartition{tp.Topic, wire.Int(tp.Partition)})
+		answer.Partitions = append(answer.Partitions, TopicPartition{tp.Topic, number(tp.Partition)})
 	}
 	return answer, nil
 }
@@ -174,14 +217,11 @@ func (h *Handler) seek(_ http.ResponseWriter, r *http.Request, in *instance) (an
 	}
 	offsets := map[reader.TP]int64{}
 	for _, o := range req.Offsets {
-		tp, err := tpOf(o.Topic, o.Partition)
+		tp, offset, err := o.position()
 		if err != nil {
 			return nil, err
 		}
-		if o.Offset < 0 {
-			return nil, wire.Errorf(http.StatusUnprocessableEntity, "offset may not be negative")
-		}
-		offsets[tp] = int64(o.Offset)
+		offsets[tp] = offset
 	}
 	times := map[reader.TP]time.Time{}
 	for _, o := range req.Timestamps {
@@ -189,7 +229,10 @@ func (h *Handler) seek(_ http.ResponseWriter, r *http.Request, in *instance) (an
 		if err != nil {
 			return nil, err
 		}
-		if times[tp], err = parseTime(string(o.Timestamp)); err != nil {
+		if o.Timestamp == nil {
+			return nil, errAbsent("timestamp")
+		}
+		if times[tp], err = timeOf(string(*o.Timestamp)); err != nil {
 			return nil, err
 		}
 	}
@@ -228,19 +271,16 @@ func (h *Handler) commit(_ http.ResponseWriter, r *http.Request, in *instance) (
 	if err := body(r, &req, nil); err != nil {
 		return nil, err
 	}
-	var offsets map[reader.TP]reader.Committed
+	var offsets map[reader.TP]reader.Committed // nil stores what was read
+	if req.Offsets != nil {
+		offsets = map[reader.TP]reader.Committed{}
+	}
 	for _, o := range req.Offsets {
-		tp, err := tpOf(o.Topic, o.Partition)
+		tp, offset, err := o.position()
 		if err != nil {
 			return nil, err
 		}
-		if o.Offset < 0 {
-			return nil, wire.Errorf(http.StatusUnprocessableEntity, "offset may not be negative")
-		}
-		if offsets == nil {
-			offsets = map[reader.TP]reader.Committed{}
-		}
-		c := reader.Committed{Offset: int64(o.Offset) + 1}
+		c := reader.Committed{Offset: offset + 1}
 		if o.Metadata != nil {
 			c.Metadata = *o.Metadata
 		}
@@ -270,21 +310,17 @@ func (h *Handler) committed(_ http.ResponseWriter, r *http.Request, in *instance
 	answer := TopicOffsets{Offsets: []TopicOffset{}}
 	for _, tp := range tps {
 		if c := stored[tp]; c.Offset >= 0 {
-			answer.Offsets = append(answer.Offsets, TopicOffset{tp.Topic, wire.Int(tp.Partition), wire.Int(c.Offset), &c.Metadata})
+			answer.Offsets = append(answer.Offsets, TopicOffset{tp.Topic, number(tp.Partition), number(c.Offset), &c.Metadata})
 		}
 	}
 	return answer, nil
 }
 
-// parseTime reads an ISO-8601 instant or milliseconds since the epoch.
-func parseTime(s string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05.999999999"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
+// timeOf reads a timestamp, as all of v2 and v3 do.
+func timeOf(s string) (time.Time, error) {
+	t, ok := wire.ParseTime(s)
+	if !ok {
+		return t, wire.Errorf(http.StatusBadRequest, "Bad Request: a timestamp must be an ISO-8601 instant such as 2022-04-22T14:48:47Z, or milliseconds since 1970")
 	}
-	if ms, ok := integer(s); ok {
-		return time.UnixMilli(ms), nil
-	}
-	return time.Time{}, wire.Errorf(http.StatusBadRequest, "Bad Request: a timestamp must be an ISO-8601 instant such as 2022-04-22T14:48:47Z")
+	return t, nil
 }

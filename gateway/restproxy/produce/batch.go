@@ -127,9 +127,12 @@ func (b *batch) read(r *http.Request) error {
 			return err
 		}
 	}
-	b.decodeFrom(b.buf)
+	b.decodeFrom(bytes.TrimPrefix(b.buf, byteOrderMark))
 	return nil
 }
+
+// byteOrderMark is what some editors and shells put in front of UTF-8.
+var byteOrderMark = []byte("\ufeff")
 
 // decodeFrom lets dec read p, a part of buf. What dec returns then are parts of
 // buf too, and may be changed in place once dec is past them.

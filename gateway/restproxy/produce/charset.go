@@ -12,7 +12,7 @@ import (
 func charsetV3(r *http.Request) error {
 	mediaType, params, ok := route.ContentType(r)
 	if !ok || mediaType != wire.JSON {
-		return wire.UnsupportedMediaType()
+		return wire.UnsupportedMediaType(wire.JSON)
 	}
 	switch charset := strings.ToLower(params["charset"]); charset {
 	case "", "utf-8", "utf8":

@@ -80,21 +80,6 @@ func decodeBase64(raw []byte) ([]byte, error) {
 	return src[:n:n], nil
 }
 
-// parseTime reads the ISO-8601 forms that Java's Instant and OffsetDateTime
-// write, to the millisecond and beyond.
-func parseTime(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err == nil {
-		return t, nil
-	}
-	for _, layout := range []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999"} {
-		if t, e := time.Parse(layout, s); e == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, err
-}
-
 // appendTime writes milliseconds as Java's Instant does: UTC, three digits of
 // fraction or none.
 func appendTime(b []byte, ms int64) []byte {
@@ -103,20 +88,6 @@ func appendTime(b []byte, ms int64) []byte {
 		layout = "2006-01-02T15:04:05.000Z"
 	}
 	return time.UnixMilli(ms).UTC().AppendFormat(b, layout)
-}
-
-// appendText writes s as a JSON string. Bytes that are not UTF-8 become the
-// replacement character.
-func appendText(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			out, _ := jsontext.AppendQuote(b, s) // the error says that a character was replaced
-			return out
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
 }
 
 // name compares the raw form of an object's name.

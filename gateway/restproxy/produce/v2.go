@@ -27,6 +27,18 @@ const (
 
 var formatsV2 = []string{formatBinary, formatJSON, schema.FormatAvro, schema.FormatJSONSchema, schema.FormatProtobuf}
 
+// types are the media types that a body may have.
+func (h *Handler) types() []string {
+	types := make([]string, 0, len(formatsV2)+3)
+	for _, f := range formatsV2 {
+		types = append(types, "application/vnd.kafka."+f+".v2+json")
+	}
+	if h.cfg.DefaultFormat != "" {
+		types = append(types, wire.JSON, textPlain, octets)
+	}
+	return types
+}
+
 // formatOf reads the embedded format from a v2 Content-Type.
 func (h *Handler) formatOf(r *http.Request) (string, error) {
 	header := r.Header.Get("Content-Type")
@@ -38,7 +50,7 @@ func (h *Handler) formatOf(r *http.Request) (string, error) {
 	}
 	mediaType, params, ok := route.ContentType(r)
 	if !ok {
-		return "", wire.UnsupportedMediaType()
+		return "", wire.UnsupportedMediaType(h.types()...)
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return "", badBody("charset %s is not supported; send UTF-8", charset)
@@ -54,7 +66,7 @@ func (h *Handler) formatOf(r *http.Request) (string, error) {
 	name, found := strings.CutPrefix(mediaType, "application/vnd.kafka.")
 	name, tail := strings.CutSuffix(name, ".v2+json")
 	if !found || !tail || !slices.Contains(formatsV2, name) {
-		return "", wire.UnsupportedMediaType()
+		return "", wire.UnsupportedMediaType(h.types()...)
 	}
 	return name, nil
 }
@@ -78,7 +90,7 @@ func acceptedV2(r *http.Request) (*[1]string, bool) {
 func (h *Handler) produceV2(w http.ResponseWriter, r *http.Request) {
 	answerType, ok := acceptedV2(r)
 	if !ok {
-		wire.WriteError(w, r, wire.NotAcceptable())
+		wire.WriteError(w, r, wire.NotAcceptable(wire.V2, wire.JSON))
 		return
 	}
 	req := requestV2{topic: r.PathValue("topic"), partition: connector.AnyPartition, max: h.cfg.MaxRecords, metadata: h.cfg.Metadata, failed: h.cfg.FailedStatus}
@@ -212,7 +224,7 @@ func (b *batch) answerV2(req *requestV2) int {
 		o = append(o, `{"partition":null,"offset":null,"error_code":`...)
 		o = strconv.AppendInt(o, int64(code), 10)
 		o = append(o, `,"error":`...)
-		o = appendText(o, firstLine(r.Err.Error()))
+		o = wire.AppendText(o, firstLine(r.Err.Error()))
 		o = append(o, '}')
 	}
 	o = append(o, `],"key_schema_id":`...)

@@ -126,7 +126,7 @@ func TestProduceV2Accept(t *testing.T) {
 		status              int
 		want                string
 	}{
-		{"text/plain", jsonV2, 406, ""},
+		{"text/plain", jsonV2, 406, "application/vnd.kafka.v2+json"},
 		{"application/json", jsonV2, 200, "application/json"},
 		{"*/*", jsonV2, 200, "application/vnd.kafka.v2+json"},
 		{"application/vnd.kafka.v2+json, application/json;q=0.5", jsonV2, 200, "application/vnd.kafka.v2+json"},

@@ -121,8 +121,8 @@ func (b *batch) fieldV2(req *requestV2, name []byte) error {
 			return syntax(err)
 		}
 		id, ok := integer(v)
-		if !ok {
-			return badBody("a schema id must be an integer")
+		if !ok || v.Kind() != 'n' && id <= 0 {
+			return badBody("a schema id must be an integer of at least 1")
 		}
 		schema.id = id
 		return nil

@@ -50,7 +50,7 @@ func (h *Handler) acceptV3(w http.ResponseWriter, r *http.Request) (connector.Pu
 	case "", "*/*", wire.JSON:
 	default:
 		if _, ok := route.Accepts(r, wire.JSON); !ok {
-			wire.WriteError(w, r, wire.NotAcceptable())
+			wire.WriteError(w, r, wire.NotAcceptable(wire.JSON))
 			return nil, false
 		}
 	}
@@ -181,9 +181,9 @@ func (c *callV3) appendElement(o []byte, b *batch, i int) []byte {
 
 func (c *callV3) appendSuccess(o []byte, e *entry, r connector.Result) []byte {
 	o = append(o, `"cluster_id":`...)
-	o = appendText(o, c.cluster)
+	o = wire.AppendText(o, c.cluster)
 	o = append(o, `,"topic_name":`...)
-	o = appendText(o, c.topic)
+	o = wire.AppendText(o, c.topic)
 	o = append(o, `,"partition_id":`...)
 	o = strconv.AppendInt(o, int64(r.Partition), 10)
 	o = append(o, `,"offset":`...)
@@ -206,7 +206,7 @@ func appendPart(o []byte, name string, p *part) []byte {
 	o = append(o, p.kind...)
 	if p.schema {
 		o = append(o, `","subject":`...)
-		o = appendText(o, p.subject)
+		o = wire.AppendText(o, p.subject)
 		o = append(o, `,"schema_id":`...)
 		o = strconv.AppendInt(o, int64(p.schemaID), 10)
 		o = append(o, `,"schema_version":`...)
@@ -223,7 +223,7 @@ func appendFailure(o []byte, f failure) []byte {
 	o = append(o, `"error_code":`...)
 	o = strconv.AppendInt(o, int64(f.code), 10)
 	o = append(o, `,"message":`...)
-	return appendText(o, firstLine(f.message))
+	return wire.AppendText(o, firstLine(f.message))
 }
 
 // failureOf is the element of a record that the destination refused.

@@ -185,5 +185,5 @@ func appendEntryID(o []byte, id string, first *bool) []byte {
 		o = append(o, ',')
 	}
 	*first = false
-	return appendText(append(o, `{"id":`...), id)
+	return wire.AppendText(append(o, `{"id":`...), id)
 }

@@ -222,6 +222,9 @@ func (b *batch) decodeNumber(rec *recordV3, d *dataV3, into *int, field uint8) e
 		rec.fail(badData("schema_id and schema_version must be integers."))
 	}
 	if v.Kind() != 'n' {
+		if ok && n <= 0 { // 0 stands for absent inside: it would be the latest
+			rec.fail(badData("schema_id and schema_version must be at least 1."))
+		}
 		*into, d.fields = n, d.fields|field
 	}
 	return nil

@@ -1,28 +1,27 @@
 package produce
 
 import (
-	"time"
-
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/gateway/restproxy/wire"
 )
 
 func (rec *recordV3) decodeTime(v jsontext.Value) {
 	switch v.Kind() {
 	case 'n':
 	case '"':
-		t, err := parseTime(string(text(v)))
-		if err != nil {
+		t, ok := wire.ParseTime(string(text(v)))
+		if !ok {
 			rec.fail(badData("timestamp is not an ISO-8601 instant such as 2022-04-22T14:48:47.650Z."))
 		}
 		rec.time = t
 	case '0':
-		ms, ok := milliseconds(v)
+		t, ok := wire.ParseTime(string(v))
 		if !ok {
 			rec.fail(badData("timestamp is not a number of milliseconds."))
 		}
-		rec.time = time.UnixMilli(ms)
+		rec.time = t
 	default:
 		rec.fail(badData("timestamp must be a string."))
 	}

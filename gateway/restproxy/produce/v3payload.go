@@ -3,18 +3,11 @@ package produce
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/headrace/headrace/connector/schema"
 	"github.com/headrace/headrace/gateway/restproxy/wire"
 	"strings"
 )
-
-// milliseconds reads a JSON number of milliseconds.
-func milliseconds(v []byte) (int64, bool) {
-	ms, err := strconv.ParseInt(string(v), 10, 64)
-	return ms, err == nil
-}
 
 // payload turns the data object of a record into its bytes and says in p what
 // the answer tells about them.

@@ -17,6 +17,9 @@ import (
 // smaller limit. It is far above any administrative request.
 const MaxBody = 8 << 20
 
+// byteOrderMark is what some editors and shells put in front of UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
 // DecodeBody reads the request's one JSON value into v by the rules of the
 // original: an unknown field is 422, broken JSON and a wrong type are 400, and
 // no body, blanks or null give the error missing. A nil missing leaves v as it
@@ -30,7 +33,7 @@ func DecodeBody(r *http.Request, v any, missing *Error) error {
 		}
 		return Errorf(http.StatusBadRequest, "Bad Request: reading the body: the connection ended early")
 	}
-	if data = bytes.TrimSpace(data); len(data) == 0 || bytes.Equal(data, []byte("null")) {
+	if data = bytes.TrimSpace(bytes.TrimPrefix(data, byteOrderMark)); len(data) == 0 || bytes.Equal(data, []byte("null")) {
 		if missing != nil {
 			return missing
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/gateway/route"
 )
 
 // Error is an answer that is not a success. It is the body of the answer:
@@ -128,17 +129,13 @@ func firstLine(s string) string {
 type ErrorRecorder interface{ RecordError(err error) }
 
 // WriteError answers with err: its status, code and message, as JSON of the
-// request's API. A 406 has no body. Retry-After is set when err carries it.
+// request's API. Retry-After is set when err carries it.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	record(w, err)
 	e := Of(err)
 	var classified *connector.Error
 	if errors.As(err, &classified) && classified.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(classified.RetryAfter.Seconds()))))
-	}
-	if e.Status == http.StatusNotAcceptable && e.Code == http.StatusNotAcceptable {
-		w.WriteHeader(e.Status)
-		return
 	}
 	WriteJSON(w, r, e.Status, ErrorMediaType(r), e)
 }
@@ -174,14 +171,16 @@ func MethodNotAllowed() *Error {
 	return Errorf(http.StatusMethodNotAllowed, "HTTP 405 Method Not Allowed")
 }
 
-// NotAcceptable is the answer when nothing the path produces is accepted.
-func NotAcceptable() *Error {
-	return Errorf(http.StatusNotAcceptable, "HTTP 406 Not Acceptable")
+// NotAcceptable is the answer when nothing the path produces is accepted; it
+// names what would be.
+func NotAcceptable(produced ...string) *Error {
+	return Errorf(http.StatusNotAcceptable, "%s", route.NotProduced(produced))
 }
 
-// UnsupportedMediaType is the answer to a Content-Type the path does not take.
-func UnsupportedMediaType() *Error {
-	return Errorf(http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type")
+// UnsupportedMediaType is the answer to a Content-Type the path does not take;
+// it names those that it takes.
+func UnsupportedMediaType(taken ...string) *Error {
+	return Errorf(http.StatusUnsupportedMediaType, "%s", route.NotTaken(taken))
 }
 
 // UnknownTopic is the answer to a topic, or in v2 to metadata of a topic, that

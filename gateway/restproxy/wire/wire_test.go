@@ -62,7 +62,7 @@ func TestWriteError(t *testing.T) {
 		{"v3", "/v3/clusters/x", "", NotFound(), 404, JSON, `{"error_code":404,"message":"HTTP 404 Not Found"}`},
 		{"v2", "/topics/x", "", UnknownTopic(), 404, V2, `{"error_code":40403,"message":"This server does not host this topic-partition."}`},
 		{"v2, plain JSON only", "/topics/x", "application/json", UnknownTopic(), 404, JSON, `{"error_code":40403,"message":"This server does not host this topic-partition."}`},
-		{"406 has no body", "/v3/clusters", "text/plain", NotAcceptable(), 406, "", ""},
+		{"406 names what is produced", "/v3/clusters", "text/plain", NotAcceptable(V2, JSON), 406, JSON, `{"error_code":406,"message":"HTTP 406 Not Acceptable: the Accept header must allow application/vnd.kafka.v2+json or application/json"}`},
 		{"html left alone", "/v3/clusters", "", Errorf(400, "<a> & b"), 400, JSON, `{"error_code":400,"message":"<a> & b"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
