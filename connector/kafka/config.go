@@ -31,7 +31,7 @@ func newConfig(s *Settings, id *identity) (*sarama.Config, error) {
 	cfg.Net.ReadTimeout = ioTimeout
 	cfg.Net.WriteTimeout = ioTimeout
 	cfg.Net.Proxy.Enable = true // this is how the library takes a dialer
-	cfg.Net.Proxy.Dialer = &dialer{tls: id.tls}
+	cfg.Net.Proxy.Dialer = &dialer{id: id}
 
 	cfg.Metadata.Retry.Max = metadataRetries
 	cfg.Metadata.Retry.Backoff = metadataBackoff
@@ -67,8 +67,7 @@ func setSASL(cfg *sarama.Config, id *identity) error {
 		sasl.TokenProvider = id
 		return nil
 	case MechanismGSSAPI:
-		r.setKerberos(cfg)
-		return nil
+		return setKerberos(cfg, id)
 	default:
 		return connector.Errorf(connector.Invalid, "sasl_config.mechanism %s is not known", redact.Quote(m))
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 )
 
@@ -22,7 +21,7 @@ const (
 // reported as what it is. What a broker answers is looked at before the library
 // believes it (guard.go).
 type dialer struct {
-	tls *tlsstore.Client // nil for plain connections
+	id *identity
 }
 
 // Dial implements golang.org/x/net/proxy.Dialer.
@@ -33,18 +32,23 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 }
 
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.id.kerberos != nil { // the login that follows reads what is prepared here
+		if err := d.id.kerberos.Refresh(); err != nil {
+			return nil, kerberosFault(err)
+		}
+	}
 	conn, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, explain(addr, err)
 	}
-	if d.tls == nil {
+	if d.id.tls == nil {
 		return guard(conn, addr), nil
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		host = addr
 	}
-	cfg, err := d.tls.Config(host)
+	cfg, err := d.id.tls.Config(host)
 	if err != nil {
 		_ = conn.Close()
 		return nil, explain(addr, err)

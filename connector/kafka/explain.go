@@ -14,6 +14,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/headrace/headrace/auth/kerberos"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
@@ -120,24 +121,14 @@ func explainSASL(addr string, err error) error {
 	return nil
 }
 
-// explainKerberos knows the codes of RFC 4120, section 7.5.9; the Kerberos
-// library gives them as text.
 func explainKerberos(addr string, err error) error {
-	text := err.Error()
-	hint := ""
-	switch {
-	case !strings.Contains(text, "KDC_E") && !strings.Contains(text, "KRB Error"):
+	advice := kerberos.Explain(err)
+	if advice == "" {
 		return nil
-	case strings.Contains(text, "KDC_ERR_S_PRINCIPAL_UNKNOWN"):
-		hint = "the KDC does not know the broker's principal; check kerberos_service_name, kerberos_host and the name that the broker is reached by"
-	case strings.Contains(text, "KDC_ERR_C_PRINCIPAL_UNKNOWN"):
-		hint = "the KDC does not know us; check username and the realm"
-	case strings.Contains(text, "KDC_ERR_PREAUTH_FAILED"):
-		hint = "the key does not fit the principal; export the keytab anew, or correct the password"
-	case strings.Contains(text, "KRB_AP_ERR_SKEW"):
-		hint = "the clocks differ by more than five minutes; set that of this machine"
-	default:
-		hint = "the KDC refused; check the keys of sasl_config that begin with kerberos_"
 	}
-	return connector.Errorf(connector.Unauthenticated, "authenticating with the broker %s: %s: %w", addr, hint, err)
+	kind := connector.Unauthenticated
+	if strings.Contains(advice, "cannot be reached") {
+		kind = connector.Unavailable
+	}
+	return connector.Errorf(kind, "authenticating with the broker %s: %s: %w", addr, advice, err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/auth"
+	"github.com/headrace/headrace/auth/kerberos"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
 )
@@ -23,6 +24,8 @@ type identity struct {
 	tokens auth.TokenSource // nil without tokens
 	cached *auth.Cached     // tokens, when they are renewed
 	scram  scramKeys
+
+	kerberos *kerberos.Login // nil without GSSAPI
 }
 
 // tokenWait bounds the wait for a token while a connection is made.
@@ -44,6 +47,8 @@ func newIdentity(name string, s *Settings, log *slog.Logger) (*identity, error) 
 	case MechanismAWSMSKIAM:
 		id.cached = auth.NewCached(r.awsSource(s), auth.CacheOptions{Name: name, Log: log})
 		id.tokens = id.cached
+	case MechanismGSSAPI:
+		id.kerberos = kerberos.New(r.kerberos())
 	}
 	return id, nil
 }
@@ -80,6 +85,9 @@ func (id *identity) collectors() []prometheus.Collector {
 }
 
 func (id *identity) close() error {
+	if id.kerberos != nil {
+		id.kerberos.Close()
+	}
 	if id.cached == nil {
 		return nil
 	}

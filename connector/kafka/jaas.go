@@ -180,7 +180,7 @@ func (o *jaasOptions) kerberos(s *SASL) {
 			s.KerberosKeytab = "/etc/krb5.keytab" // the JDK's default
 		}
 	case o.flag("useTicketCache"):
-		s.KerberosCCache = strings.TrimPrefix(o.get("ticketCache"), "FILE:")
+		s.KerberosCCache = o.get("ticketCache")
 		if s.KerberosCCache == "" {
 			s.KerberosCCache = defaultCCache()
 		}
@@ -192,7 +192,7 @@ func (o *jaasOptions) kerberos(s *SASL) {
 // defaultCCache is where kinit leaves its tickets.
 func defaultCCache() string {
 	if env := os.Getenv("KRB5CCNAME"); env != "" {
-		return strings.TrimPrefix(env, "FILE:")
+		return env
 	}
 	return fmt.Sprintf("/tmp/krb5cc_%d", os.Getuid())
 }

@@ -19,7 +19,7 @@ func TestKerberosRealm(t *testing.T) {
 		return path
 	}
 	named := write("named.conf", "[libdefaults]\n default_realm = EXAMPLE.COM\n[realms]\n EXAMPLE.COM = {\n  kdc = 127.0.0.1:1\n }\n")
-	bare := write("bare.conf", "[libdefaults]\n dns_lookup_kdc = false\n")
+	bare := write("bare.conf", "[libdefaults]\n forwardable = false\n")
 	for _, tc := range []struct{ user, key, conf, realm string }{
 		{"alice", "", named, "EXAMPLE.COM"}, {"alice@A", "", named, "A"}, {"alice", "B", named, "B"}, {"alice@A", "", bare, "A"}, {"alice", "", bare, ""},
 	} {

@@ -42,7 +42,7 @@ func (c *Cluster) openClient(ctx context.Context, cfg *sarama.Config) (sarama.Cl
 	}
 	// Sarama keeps trying seeds in random order; with the one that answered it
 	// learns all the others.
-	bound := &openingDialer{dialer: dialer{tls: c.identity.tls}, ctx: ctx}
+	bound := &openingDialer{dialer: dialer{id: c.identity}, ctx: ctx}
 	cfg.Net.Proxy.Dialer = bound
 	client, err := sarama.NewClient([]string{addr}, cfg)
 	if err != nil && ctx.Err() != nil {
@@ -157,7 +157,7 @@ func (c *Cluster) connect(ctx context.Context, addr string, end time.Time) (*sar
 	if err != nil {
 		return nil, nil, err
 	}
-	watched := &watchingDialer{ctx: ctx, dialer: dialer{tls: c.identity.tls}, end: end}
+	watched := &watchingDialer{ctx: ctx, dialer: dialer{id: c.identity}, end: end}
 	cfg.Net.Proxy.Dialer = watched
 	b := sarama.NewBroker(addr)
 	if err := b.Open(cfg); err != nil {

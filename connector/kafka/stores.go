@@ -1,11 +1,9 @@
 package kafka
 
 import (
-	"os"
-
+	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
-	"github.com/headrace/headrace/internal/redact"
 )
 
 // tlsClient is nil when connections are not encrypted.
@@ -34,33 +32,18 @@ func (s *Settings) CheckFiles() []connector.Fault {
 
 func (s *SASL) checkFiles(f *faults) {
 	const at = "sasl_config."
-	check := func(key, path string) {
-		if path == "" {
-			return
-		}
-		file, err := os.Open(path)
-		if err != nil {
-			f.add(at+key, "%s; check the path and the rights", redact.File(err))
-			return
-		}
-		defer func() { _ = file.Close() }()
-		if info, err := file.Stat(); err == nil && info.IsDir() {
-			f.add(at+key, "%s is a folder; give a file", redact.Path(path))
-		}
-	}
 	switch s.mechanism() {
 	case MechanismOAuthBearer:
-		check("oauth_token_file", s.OAuthTokenFile)
+		if s.OAuthTokenFile != "" {
+			if err := auth.CheckFile(s.OAuthTokenFile); err != nil {
+				f.add(at+"oauth_token_file", "%s", err)
+			}
+		}
 		if s.OAuth.TokenURL != "" {
 			*f = append(*f, s.OAuth.CheckFiles(at)...)
 		}
 	case MechanismGSSAPI:
-		check("kerberos_keytab", s.KerberosKeytab)
-		check("kerberos_ccache", s.KerberosCCache)
-		check("kerberos_config", s.kerberosConfig())
-		if _, realm := s.principal(); realm == "" && s.KerberosCCache == "" {
-			f.add(at+"kerberos_realm", "is missing, and %s names no default_realm; write username as name@REALM, or give kerberos_realm", redact.Path(s.kerberosConfig()))
-		}
+		s.checkKerberos(f, at)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headrace/headrace/auth/kerberos"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/internal/redact"
 )
@@ -121,6 +122,9 @@ func (s *SASL) validateExtensions(f *faults, at string) {
 }
 
 func (s *SASL) validateKerberos(f *faults, at string) {
+	if _, err := kerberos.CCache(s.KerberosCCache); err != nil {
+		f.add(at+"kerberos_ccache", "%s", err)
+	}
 	ways := 0
 	for _, given := range []bool{s.Password != "", s.KerberosKeytab != "", s.KerberosCCache != ""} {
 		if given {

@@ -3,10 +3,9 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/headrace/headrace/auth/kerberos"
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka"
 )
@@ -67,25 +66,8 @@ func (w *walk) loginAdvice(s *kafka.Settings, err error) string {
 }
 
 func ticketAdvice(err error) string {
-	text := err.Error()
-	has := func(parts ...string) bool {
-		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(p)) })
+	if advice := kerberos.Explain(err); advice != "" {
+		return advice
 	}
-	switch {
-	case has("KDC_ERR_C_PRINCIPAL_UNKNOWN", "CLIENT_NOT_FOUND", "not found in kerberos database"):
-		return "the KDC does not know this principal: correct sasl_config.username and the realm"
-	case has("KDC_ERR_PREAUTH_FAILED", "matching key not found in keytab", "no keys", "decrypt"):
-		return "the key does not fit the principal: export the keytab anew, or correct the password; list a keytab with klist -k"
-	case has("clock skew", "KRB_AP_ERR_SKEW"):
-		return "set the clock of this machine: it differs from the KDC's by more than five minutes"
-	case has("networking error", "dial", "connection refused", "i/o timeout", "communication error", "no KDC"):
-		return "the KDC cannot be reached: check kdc of the realm in krb5.conf (kerberos_config), and port 88"
-	case has("krb5 config", "libdefaults", "realms section"):
-		return "correct the file krb5.conf that kerberos_config (or $KRB5_CONFIG) names"
-	case has("invalid keytab data"):
-		return "kerberos_keytab is not a keytab: make one with ktutil, or ktadd of kadmin"
-	case has("expired", "no valid existing session"):
-		return "the ticket in the cache has ended: run kinit again"
-	}
-	return "check username, kerberos_keytab and kerberos_config"
+	return adviceIn(err.Error(), "check username, kerberos_keytab and kerberos_config")
 }
