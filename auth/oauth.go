@@ -113,6 +113,11 @@ func (s *oauthSource) accept(got answer, issued time.Time) (Token, error) {
 	switch claims, err := ParseClaims(got.Token); {
 	case got.ExpiresIn > 0:
 		out.Expiry = issued.Add(time.Duration(got.ExpiresIn) * time.Second)
+		// A JWT ends on a whole second, up to one earlier than that; where the
+		// clocks agree its own end is exact.
+		if agree := issued.Sub(claims.IssuedAt); err == nil && agree >= 0 && agree <= time.Second && !claims.Expiry.IsZero() && claims.Expiry.Before(out.Expiry) {
+			out.Expiry = claims.Expiry
+		}
 	case err == nil && !claims.Expiry.IsZero():
 		out.Expiry = claims.Expiry
 		if !claims.IssuedAt.IsZero() { // count by the issuer's clock, which may differ from ours
