@@ -51,6 +51,9 @@ func Parse(line string) (Entry, error) {
 		e.Module = tokens[0].text
 		tokens = tokens[1:]
 	}
+	if len(tokens) > 0 && tokens[0].kind == word && strings.HasPrefix(tokens[0].text, "{") {
+		return Entry{}, errors.New("the JAAS line is a whole section of a JAAS file; give the part within the braces, from the login module to the semicolon")
+	}
 	if len(tokens) == 0 || !isFlag(tokens[0]) {
 		return Entry{}, errors.New("the JAAS line has no flag after the login module; write required there")
 	}
@@ -86,6 +89,9 @@ func options(tokens []token) (map[string]string, error) {
 		if len(tokens) < 3 || tokens[1].kind != equals || tokens[2].kind != word && tokens[2].kind != quoted {
 			if tokens[0].kind == word && len(tokens) > 1 && tokens[1].kind == equals {
 				return nil, fmt.Errorf("the JAAS option %s has no value", redact.Key(name))
+			}
+			if strings.Trim(name, `\`) == "" {
+				return nil, fmt.Errorf("the JAAS line has a backslash at character %d, as .properties files end lines with; remove the backslashes", tokens[0].at)
 			}
 			// A password without quotes that holds a blank ends up here, so the
 			// word itself is not shown.

@@ -51,6 +51,11 @@ func TestParseRefuses(t *testing.T) {
 		{"line break in quotes", "M required a=\"hunter2\n\";", "line break"},
 		{"open comment", `M required /* hunter2`, "comment"},
 		{"twice", `M required a=hunter2 a=hunter2;`, "twice"},
+		{"a section of a file", `KafkaClient { M required a="hunter2"; };`, "within the braces"},
+		{"a section, no blank", `KafkaClient {M required a="hunter2"; };`, "within the braces"},
+		{"lines of properties", "M required \\\n a=\"hunter2\" \\\n b=\"c\";", "remove the backslashes"},
+		{"a quote within", `M required a="hun"ter2" b="c";`, "without an end"},
+		{"what to do about a quote", `M required a="hun"ter2" b="c";`, "username and password as keys"},
 		{"starts with equals", `= required;`, "does not start"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -97,7 +97,7 @@ func unquote(s string, at int) (string, int, error) {
 			out.WriteByte(c)
 		}
 	}
-	return "", 0, fmt.Errorf("the JAAS line has a quoted value without an end, begun at character %d", at+1)
+	return "", 0, fmt.Errorf("the JAAS line has a quoted value without an end, begun at character %d; a \" within it is written \\\", and username and password as keys of sasl_config need no quotes", at+1)
 }
 
 // escape reads what follows a backslash: a letter of C, up to three octal

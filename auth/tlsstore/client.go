@@ -64,6 +64,9 @@ func (c *Client) Config(serverName string) (*tls.Config, error) {
 // ChecksHost reports whether the name of a server must fit its certificate.
 func (c *Client) ChecksHost() bool { return c.checkHost }
 
+// Identified reports whether a client certificate is configured.
+func (c *Client) Identified() bool { return c.identity != nil }
+
 // Current returns settings for the stores as they are now, without a server
 // name, and a number that grows whenever their content is read anew.
 func (c *Client) Current() (*tls.Config, uint64, error) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +123,37 @@ func TestAWSWithoutCredentials(t *testing.T) {
 	_, _, err := c.Token(t.Context())
 	if connector.KindOf(err) != connector.Unauthenticated || !strings.Contains(err.Error(), "check the AWS credentials and the region") {
 		t.Fatal(err)
+	}
+}
+
+// The region is where Amazon's own tools look for it.
+func TestAWSRegion(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("[default]\nregion = eu-south-2\n[profile p]\nregion = ap-east-1\n[profile bare]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ host, env, profile, want string }{
+		{"b-1.c.abc.kafka.eu-west-1.amazonaws.com:9098", "us-east-1", "p", "eu-west-1"},
+		{"boot-x.c1.kafka-serverless.us-east-1.amazonaws.com:9098", "", "", "us-east-1"},
+		{"b.kafka.cn-north-1.amazonaws.com.cn:9098", "", "", "cn-north-1"},
+		{"vpce-1.kafka.eu-west-1.vpce.amazonaws.com:9098", "", "", "eu-west-1"},
+		{"b.kafka.eu-west-1.api.aws:9098", "", "", "eu-west-1"},
+		{"x.vpce.amazonaws.com:9098", "us-east-1", "", "us-east-1"},
+		{"broker.example.com:9098", "us-gov-west-1", "p", "us-gov-west-1"},
+		{"broker.example.com:9098", "", "p", "ap-east-1"},
+		{"broker.example.com:9098", "", "", "eu-south-2"},
+		{"broker.example.com:9098", "", "bare", ""},
+		{"kafka.eu-west-1.example.com:9098", "", "none", ""},
+	} {
+		t.Setenv("AWS_REGION", tc.env)
+		t.Setenv("AWS_DEFAULT_REGION", "")
+		t.Setenv("AWS_PROFILE", "")
+		t.Setenv("AWS_DEFAULT_PROFILE", "")
+		t.Setenv("AWS_CONFIG_FILE", file)
+		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file+".none")
+		s := &SASL{Mechanism: MechanismAWSMSKIAM, AWSProfile: tc.profile}
+		if got := s.awsRegion(&Settings{BootstrapServer: []string{tc.host}}); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
 	}
 }

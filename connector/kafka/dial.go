@@ -59,7 +59,7 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		if closedByPeer(err) {
 			return nil, connector.Errorf(connector.Unavailable, "TLS with the broker %s: it closed the connection; check that this listener speaks TLS, or change security_protocol: %w", addr, err)
 		}
-		return nil, explain(addr, err)
+		return nil, d.id.explain(addr, err)
 	}
 	return guard(secured, addr), nil
 }

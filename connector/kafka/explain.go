@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -54,6 +55,16 @@ func explain(addr string, err error) error {
 	return connector.Errorf(connector.KindOf(classified), "connecting to the broker %s: %w", addr, err)
 }
 
+// explain is explain for whoever knows whether a client certificate was shown.
+func (id *identity) explain(addr string, err error) error {
+	var known *connector.Error
+	var remote *net.OpError
+	if id.tls != nil && !id.tls.Identified() && !errors.As(err, &known) && errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate") {
+		return connector.Errorf(connector.Unauthenticated, "TLS with the broker %s: it asks for a client certificate, and none is configured; set ssl_config.certfile and keyfile, or keystore: %w", addr, redact.Error(err))
+	}
+	return explain(addr, err)
+}
+
 func timedOut(err error) bool {
 	var n net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
@@ -72,6 +83,8 @@ func explainTLS(addr string, err error) error {
 		return connector.Errorf(connector.Unauthenticated, "TLS with the broker %s: %s: %w", addr, fmt.Sprintf(format, args...), err)
 	}
 	switch {
+	case errors.As(err, &name) && name.Certificate != nil && net.ParseIP(name.Host) != nil && slices.Contains(name.Certificate.DNSNames, name.Host):
+		return say("the address stands in its certificate as a DNS name; have one issued that holds it as an IP address, or connect by a host name")
 	case errors.As(err, &name):
 		return say("its certificate is not for this name; connect by a name in the certificate, or have one issued for this name")
 	case errors.As(err, &unknown):
@@ -80,7 +93,12 @@ func explainTLS(addr string, err error) error {
 		if c := invalid.Cert; c != nil && time.Now().Before(c.NotBefore) {
 			return say("its certificate is valid only from %s; check the clock of this machine", c.NotBefore.Format(time.DateOnly))
 		}
+		if c := invalid.Cert; c != nil && c.IsCA {
+			return say("the certificate of the CA %q in its chain ended on %s; the broker needs a new one of that", c.Subject, c.NotAfter.Format(time.DateOnly))
+		}
 		return say("its certificate has expired; the broker needs a new one, and this machine the right time")
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return say("its certificate is not for servers (extended key usage); have one issued with serverAuth")
 	case errors.As(err, &verify):
 		return say("its certificate was not accepted")
 	case errors.As(err, &header) && string(header.RecordHeader[:4]) == "HTTP":
@@ -104,7 +122,7 @@ func alertHint(alert string) string {
 	case strings.Contains(alert, "certificate"): // bad, unsupported, revoked, expired, unknown; unknown certificate authority
 		return "; it does not accept the client certificate: use one issued by a CA that the broker trusts, and not expired"
 	case strings.Contains(alert, "handshake failure"), strings.Contains(alert, "protocol version"):
-		return "; no TLS version or cipher in common, or it asks for a client certificate: set certfile and keyfile"
+		return "; no TLS version or cipher in common (TLS 1.2 and 1.3 are offered, with ECDHE alone for the exchange of keys), or it asks for a client certificate: set certfile and keyfile"
 	}
 	return ""
 }

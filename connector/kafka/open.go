@@ -49,7 +49,7 @@ func (c *Cluster) openClient(ctx context.Context, cfg *sarama.Config) (sarama.Cl
 		return nil, connector.Errorf(connector.Unavailable, "asking the broker %s about the cluster: no answer in time: %w", addr, err)
 	}
 	if err != nil {
-		return nil, explain(addr, err)
+		return nil, c.identity.explain(addr, err)
 	}
 	bound.opened()
 	return client, nil
@@ -161,7 +161,7 @@ func (c *Cluster) connect(ctx context.Context, addr string, end time.Time) (*sar
 	cfg.Net.Proxy.Dialer = watched
 	b := sarama.NewBroker(addr)
 	if err := b.Open(cfg); err != nil {
-		return nil, nil, explain(addr, err)
+		return nil, nil, c.identity.explain(addr, err)
 	}
 	connected, err := b.Connected()
 	if err = c.explainLogin(addr, connected, watched, err); err != nil {
@@ -179,7 +179,7 @@ func (c *Cluster) explainLogin(addr string, connected bool, watched *watchingDia
 		// Kafka answers before it hangs up; older and other brokers do not.
 		return connector.Errorf(connector.Unauthenticated, "authenticating with the broker %s: it closed the connection on the credentials in sasl_config: %w", addr, err)
 	case err != nil:
-		return explain(addr, err)
+		return c.identity.explain(addr, err)
 	case !watched.answered.Load():
 		// The library goes on without an answer to its first question.
 		return connector.Errorf(connector.Unavailable, "connecting to the broker %s: no answer in time; check that security_protocol is that of the listener", addr)

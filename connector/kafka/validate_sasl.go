@@ -168,7 +168,7 @@ func (s *SASL) validateAWS(f *faults, at string, in *Settings) {
 		f.add(at+"aws_role_arn", "is not an ARN; it looks like arn:aws:iam::123456789012:role/name")
 	}
 	if s.awsRegion(in) == "" {
-		f.add(at+"aws_region", "is missing and cannot be read from the brokers' names")
+		f.add(at+"aws_region", "is missing; it is not in the brokers' names, AWS_REGION or the profile")
 	}
 }
 

@@ -58,7 +58,9 @@ func (w *walk) broker() {
 		// over, so the refusal comes with the first answer (RFC 8446, 4.4.2).
 		w.ask(ctx, conn)
 		if alert := w.greeting.err; alert != nil && isAlert(alert) {
-			refused := failed(alert, alertAdvice(alert, brokerKeys))
+			keys := brokerKeys
+			keys.identified = cluster.TLS().Identified()
+			refused := failed(alert, alertAdvice(alert, keys))
 			refused.Certificates = out.Certificates
 			return refused
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,12 +22,14 @@ type where struct {
 	address string // key of the address
 	ca      string
 	cert    string
+
+	identified bool // a client certificate is configured
 }
 
 var (
-	brokerKeys = where{"the broker", "bootstrap_server", "ssl_config.cafile (or the trust store)", "ssl_config.certfile and keyfile (or the key store)"}
-	tokenKeys  = where{"the token endpoint", "oauth_token_url", "oauth_cafile", "oauth_certfile and oauth_keyfile, with oauth_client_auth: mtls"}
-	httpKeys   = where{"the service", "url", "ssl_config.cafile (or the trust store)", "ssl_config.certfile and keyfile (or the key store)"}
+	brokerKeys = where{what: "the broker", address: "bootstrap_server", ca: "ssl_config.cafile (or the trust store)", cert: "ssl_config.certfile and keyfile (or the key store)"}
+	tokenKeys  = where{what: "the token endpoint", address: "oauth_token_url", ca: "oauth_cafile", cert: "oauth_certfile and oauth_keyfile, with oauth_client_auth: mtls"}
+	httpKeys   = where{what: "the service", address: "url", ca: "ssl_config.cafile (or the trust store)", cert: "ssl_config.certfile and keyfile (or the key store)"}
 )
 
 // name looks the host up.
@@ -77,6 +80,7 @@ func tcpAdvice(err error, hostport string, k where) string {
 // when they are not accepted.
 func shake(ctx context.Context, conn net.Conn, stores *tlsstore.Client, hostport string, k where) (*tls.Conn, outcome) {
 	host, _, _ := net.SplitHostPort(hostport)
+	k.identified = stores.Identified()
 	cfg, err := stores.Config(host)
 	if err != nil {
 		return nil, failed(err, "correct the store named here: its path, its password, or what is in it")
@@ -147,13 +151,20 @@ func tlsAdvice(err error, host string, k where) string {
 			issuer = fmt.Sprintf("the CA %q", unknown.Cert.Issuer)
 		}
 		return fmt.Sprintf("put %s into %s", issuer, k.ca)
+	case errors.As(err, &name) && addressAsName(name.Certificate, host):
+		return fmt.Sprintf("%s stands in the certificate as a DNS name: have one issued that holds it as an IP address (subjectAltName IP:%s), or use a host name in %s", host, host, k.address)
 	case errors.As(err, &name):
 		return fmt.Sprintf("use a name of the certificate (%s) in %s, or have one issued that names %s", strings.Join(names(name.Certificate), ", "), k.address, host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		if c := invalid.Cert; c != nil && time.Now().Before(c.NotBefore) {
 			return fmt.Sprintf("set the clock of this machine: it is %s, and the certificate is valid from %s", time.Now().Format(time.DateOnly), c.NotBefore.Format(time.DateOnly))
 		}
+		if c := invalid.Cert; c != nil && c.IsCA {
+			return fmt.Sprintf("the certificate of the CA %q in the chain of %s ended on %s: have that one issued anew, and put it into the chain", c.Subject, k.what, c.NotAfter.Format(time.DateOnly))
+		}
 		return "have a new certificate issued for " + k.what + ": this one has ended"
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return fmt.Sprintf("the certificate of %s is not for servers (extended key usage): have one issued with serverAuth", k.what)
 	case errors.As(err, &header):
 		return fmt.Sprintf("this port does not speak TLS: use the TLS port in %s, or a setting without TLS", k.address)
 	case isAlert(err):
@@ -178,6 +189,11 @@ func names(c *x509.Certificate) []string {
 	return out
 }
 
+// addressAsName reports an address that stands in a certificate where names do.
+func addressAsName(c *x509.Certificate, host string) bool {
+	return c != nil && net.ParseIP(host) != nil && slices.Contains(c.DNSNames, host)
+}
+
 // isAlert reports a TLS alert of the other side; its type is not exported.
 func isAlert(err error) bool {
 	var op *net.OpError
@@ -188,6 +204,8 @@ func alertAdvice(err error, k where) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "certificate required"):
 		return fmt.Sprintf("it asks for a client certificate: set %s", k.cert)
+	case strings.Contains(text, "certificate") && !k.identified:
+		return fmt.Sprintf("it asks for a client certificate, and none is configured: set %s", k.cert)
 	case strings.Contains(text, "certificate"):
 		return fmt.Sprintf("it does not accept our client certificate: use one that is issued by a CA which %s trusts and that has not ended, in %s", k.what, k.cert)
 	case strings.Contains(text, "protocol version"):
@@ -195,5 +213,8 @@ func alertAdvice(err error, k where) string {
 	case strings.Contains(text, "unrecognized name"):
 		return fmt.Sprintf("it does not know this name: correct %s", k.address)
 	}
-	return fmt.Sprintf("no TLS version or cipher in common, or it asks for a client certificate: set %s", k.cert)
+	if k.identified {
+		return "no TLS version or cipher in common: TLS 1.2 and 1.3 are offered, with ECDHE alone for the exchange of keys and not RSA or DHE; allow one there"
+	}
+	return fmt.Sprintf("no TLS version or cipher in common (TLS 1.2 and 1.3 are offered, with ECDHE alone for the exchange of keys), or it asks for a client certificate: set %s", k.cert)
 }
