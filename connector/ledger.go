@@ -43,6 +43,16 @@ func (l *Ledger) Counts() Counts {
 	return c
 }
 
+// Enter counts n records of so many bytes as read; with negative numbers it
+// takes back what was not accepted in the end.
+func (l *Ledger) Enter(n, bytes int64) {
+	l.read.Add(n)
+	l.bytes.Add(bytes)
+}
+
+// End counts what became of one record.
+func (l *Ledger) End(o Outcome) { l.ends[ending(o)].Add(1) }
+
 func ending(o Outcome) Outcome {
 	if o.Lost() {
 		return Failed
@@ -60,7 +70,7 @@ func (l *Ledger) Watch(out Publisher) Publisher {
 		}
 		ack := batch[0].Ack
 		counted := func(m *Message, r Result) {
-			l.ends[ending(r.Outcome)].Add(1)
+			l.End(r.Outcome)
 			if ack != nil {
 				ack(m, r)
 			}
@@ -71,14 +81,12 @@ func (l *Ledger) Watch(out Publisher) Publisher {
 			size += int64(len(m.Value))
 		}
 		n := int64(len(batch))
-		l.read.Add(n)
-		l.bytes.Add(size)
+		l.Enter(n, size)
 		if err := out.Publish(ctx, batch); err != nil {
 			for _, m := range batch {
 				m.Ack = ack
 			}
-			l.read.Add(-n)
-			l.bytes.Add(-size)
+			l.Enter(-n, -size)
 			return err
 		}
 		return nil

@@ -104,7 +104,7 @@ func (r *run) open() error {
 		if err != nil {
 			return fmt.Errorf("open block %s: %w", b.Name, err)
 		}
-		r.sources = append(r.sources, opened{block: b, source: source, out: r.env.Ledger.Watch(r.output(b, inputs))})
+		r.sources = append(r.sources, opened{block: b, source: source, out: r.output(b, inputs)})
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func inBlock(b *Block, err error) error {
 
 // intake is the stage behind one source.
 func (r *run) intake(s opened) intake.Config {
-	cfg := intake.Config{Source: s.source, Out: s.out, Flush: r.flush, Stream: r.env.Plugin.Stream, Log: r.log().With("block", s.block.Name)}
+	cfg := intake.Config{Source: s.source, Out: s.out, Flush: r.flush, Stream: r.env.Plugin.Stream, Ledger: r.env.Ledger, Log: r.log().With("block", s.block.Name)}
 	if r.env.Positions != nil {
 		cfg.Positions = r.env.Positions(s.block)
 	}

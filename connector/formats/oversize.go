@@ -26,7 +26,7 @@ func (s *splitter) oversize() error {
 	b := s.slabs.Get(1)
 	b.Block = append(b.Block[:0], s.buf[:min(len(s.buf), badBytes)]...)
 	s.reject(b.Add(s.pos.Line+1), b.Block, s.tooLong())
-	b.Mark(slab.Mark{s.pos.Offset, s.pos.Line})
+	b.Mark(slab.Mark{})
 	s.skipping, s.skipped = true, int64(len(s.buf))
 	s.buf = nil
 	s.newBlock(nil)

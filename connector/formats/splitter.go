@@ -243,7 +243,7 @@ func (s *splitter) hand(b *slab.Slab, from Position) error {
 		batch.Behind = func(i int) connector.Position {
 			m := b.Behind(i)
 			at := from // with its tail: the bytes behind it may be gone
-			at.Offset, at.Line = m[0], m[1]
+			at.Offset, at.Line = from.Offset+int64(m[0]), from.Line+int64(m[1])
 			return place(at)
 		}
 	}
@@ -279,7 +279,7 @@ func (s *splitter) decode(b *slab.Slab, text []byte) (lines int64, err error) {
 			b.Drop()
 			continue
 		}
-		b.Mark(slab.Mark{s.pos.Offset + int64(c.end), s.pos.Line + lines})
+		b.Mark(slab.Mark{int32(c.end), int32(lines)})
 	}
 	return lines, nil
 }

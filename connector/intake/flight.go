@@ -26,6 +26,7 @@ func (f *flight) begin(b connector.Batch, weight, ticket int64) {
 }
 
 func (f *flight) acked(m *connector.Message, r connector.Result) {
+	f.in.ledger.End(r.Outcome)
 	if r.Outcome.Lost() {
 		f.failed(m)
 		f.in.cancel(&failure{cause(r.Err)})

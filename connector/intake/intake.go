@@ -37,9 +37,10 @@ type Positions interface {
 type Config struct {
 	Source    connector.Source
 	Out       connector.Publisher
-	Flush     func()    // sends what waits for its batch to fill; nil: nothing waits
-	Positions Positions // nil: they are kept nowhere
-	Stream    bool      // the run has no end
+	Flush     func()            // sends what waits for its batch to fill; nil: nothing waits
+	Positions Positions         // nil: they are kept nowhere
+	Stream    bool              // the run has no end
+	Ledger    *connector.Ledger // counts the records; nil: nobody does
 	Log       *slog.Logger
 }
 
@@ -69,7 +70,10 @@ func Run(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
-	in := &intake{cfg: cfg, room: semaphore.NewWeighted(heldBytes), parts: map[string]*part{}, moved: map[string]struct{}{}}
+	if cfg.Ledger == nil {
+		cfg.Ledger = new(connector.Ledger)
+	}
+	in := &intake{cfg: cfg, ledger: cfg.Ledger, watched: cfg.Ledger.Watch(cfg.Out), room: semaphore.NewWeighted(heldBytes), parts: map[string]*part{}, moved: map[string]struct{}{}}
 	in.ctx, in.cancel = context.WithCancelCause(ctx)
 	defer in.cancel(nil)
 
@@ -112,7 +116,9 @@ func (in *intake) forget() error {
 // intake is one run.
 type intake struct {
 	cfg     Config
-	ctx     context.Context // ends when the run should: its parent ended, or a record failed
+	ledger  *connector.Ledger
+	watched connector.Publisher // counts what a source follows itself
+	ctx     context.Context     // ends when the run should: its parent ended, or a record failed
 	cancel  context.CancelCauseFunc
 	room    *semaphore.Weighted
 	unacked sync.WaitGroup
@@ -150,7 +156,7 @@ func (in *intake) Publish(ctx context.Context, b connector.Batch) error {
 		return nil
 	}
 	if b.Messages[0].Ack != nil { // the source follows its messages itself
-		return in.cfg.Out.Publish(ctx, b.Messages)
+		return in.watched.Publish(ctx, b.Messages)
 	}
 	weight := int64(min(b.Bytes, heldBytes))
 	if err := in.acquire(ctx, weight); err != nil {
@@ -162,11 +168,16 @@ func (in *intake) Publish(ctx context.Context, b connector.Batch) error {
 		f.ack = f.acked
 	}
 	f.begin(b, weight, in.begin(b.After))
+	var size int64
 	for _, m := range b.Messages {
 		m.Ack = f.ack
+		size += int64(len(m.Value))
 	}
+	n := int64(len(b.Messages))
+	in.ledger.Enter(n, size)
 	in.unacked.Add(1)
 	if err := in.cfg.Out.Publish(ctx, b.Messages); err != nil {
+		in.ledger.Enter(-n, -size)
 		in.room.Release(weight)
 		in.unacked.Done() // nothing behind these messages is stored
 		for _, m := range b.Messages {

@@ -29,8 +29,9 @@ type Slab struct {
 }
 
 // Mark is the place behind a message, in the source's own two numbers, such as
-// a byte and a line.
-type Mark [2]int64
+// a byte and a line, both counted from where the batch begins: there is one for
+// each record, and small ones cost less.
+type Mark [2]int32
 
 // Get returns an empty slab with room for n messages.
 func (p *Pool) Get(n int) *Slab {
