@@ -168,10 +168,10 @@ func (c *Cached) join() (*flight, error) {
 	if c.flight != nil {
 		return c.flight, nil
 	}
-	if err, wait := c.refused.Enter(); err != nil {
+	if wait, err := c.refused.Enter(); err != nil {
 		return nil, dueIn(err, wait)
 	}
-	if err, wait := c.endpoint.Enter(); err != nil {
+	if wait, err := c.endpoint.Enter(); err != nil {
 		c.refused.Left()
 		return nil, dueIn(err, wait)
 	}

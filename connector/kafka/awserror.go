@@ -25,7 +25,7 @@ func (s *SASL) explainAWS(err error) error {
 	case errors.As(err, &process):
 		return fmt.Errorf("the credential_process of profile %s %s", s.profile(), processFault(process))
 	case errors.As(err, &api):
-		return fmt.Errorf("Amazon refused with %s (%s); check the AWS credentials, the role and the region",
+		return fmt.Errorf("refused by Amazon with %s (%s); check the AWS credentials, the role and the region",
 			redact.Foreign(api.ErrorCode(), known...), redact.Foreign(api.ErrorMessage(), known...))
 	}
 	return fmt.Errorf("%w; check the AWS credentials and the region", redact.Error(err, known...))

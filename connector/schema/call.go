@@ -88,7 +88,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, wha
 	defer cancel()
 	var err error
 	for attempt := 1; attempt <= c.cfg.Attempts; {
-		at, held, wait := c.enter()
+		at, wait, held := c.enter()
 		if held != nil {
 			err = &connector.Error{Kind: connector.KindOf(held), RetryAfter: wait, Err: held}
 			if wait > maxWait || !backoff.Sleep(ctx, wait) {
@@ -118,19 +118,19 @@ var registries = backoff.Gates{First: firstWait, Most: 2 * maxWait}
 // enter chooses the instance to ask: the one that answered last, or another when
 // that is to be left alone. Otherwise it returns the failure that stands, and for
 // how long.
-func (c *Client) enter() (at int, failure error, wait time.Duration) {
+func (c *Client) enter() (at int, wait time.Duration, failure error) {
 	n := len(c.cfg.URLs)
 	for i := range n {
 		at = (int(c.first.Load()) + i) % n
-		err, left := registries.For(c.cfg.URLs[at]).Enter()
+		left, err := registries.For(c.cfg.URLs[at]).Enter()
 		if err == nil {
-			return at, nil, 0
+			return at, 0, nil
 		}
 		if failure == nil || left < wait {
 			failure, wait = err, left
 		}
 	}
-	return 0, failure, wait
+	return 0, wait, failure
 }
 
 // settle notes what became of an attempt. Errors of one request close nothing: an

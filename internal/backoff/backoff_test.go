@@ -57,7 +57,7 @@ func TestGateHoldsOneFailureForAll(t *testing.T) {
 		down := errors.New("down")
 		g := (&Gates{First: time.Second, Most: 8 * time.Second}).For("x")
 		for range 3 { // an open gate lets everybody through
-			if err, _ := g.Enter(); err != nil {
+			if _, err := g.Enter(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -66,19 +66,19 @@ func TestGateHoldsOneFailureForAll(t *testing.T) {
 			if last = g.Failed(down, 0); last < most/2 || last > most {
 				t.Fatalf("failure %d closes for %s", n+1, last)
 			}
-			if err, left := g.Enter(); !errors.Is(err, down) || left != last {
+			if left, err := g.Enter(); !errors.Is(err, down) || left != last {
 				t.Fatalf("a closed gate: %v, %s", err, left)
 			}
 			time.Sleep(last)
-			if err, _ := g.Enter(); err != nil {
+			if _, err := g.Enter(); err != nil {
 				t.Fatal(err)
 			}
-			if err, _ := g.Enter(); !errors.Is(err, down) {
+			if _, err := g.Enter(); !errors.Is(err, down) {
 				t.Fatal("a second one gets in while the first tries")
 			}
 		}
 		g.Left()
-		if err, _ := g.Enter(); err != nil {
+		if _, err := g.Enter(); err != nil {
 			t.Fatal("nobody may try after one gave up")
 		}
 		if asked := g.Failed(down, time.Minute); asked < time.Minute || asked > time.Minute+6*time.Second {
@@ -88,11 +88,11 @@ func TestGateHoldsOneFailureForAll(t *testing.T) {
 			t.Fatalf("a later failure shortens the minute to %s", again)
 		}
 		time.Sleep(67 * time.Second)
-		if err, _ := g.Enter(); err != nil {
+		if _, err := g.Enter(); err != nil {
 			t.Fatal(err)
 		}
 		g.Passed()
-		if err, _ := g.Enter(); err != nil {
+		if _, err := g.Enter(); err != nil {
 			t.Fatal(err)
 		}
 		if d := g.Failed(down, 0); d > time.Second {
@@ -103,7 +103,7 @@ func TestGateHoldsOneFailureForAll(t *testing.T) {
 
 func TestGatesAreByNameAndBounded(t *testing.T) {
 	g := &Gates{}
-	if g.For("a") != g.For("a") || g.For("a") == g.For("b") {
+	if a := g.For("a"); a != g.For("a") || a == g.For("b") {
 		t.Fatal("a gate is not that of its name")
 	}
 	for i := range 2 * maxGates {

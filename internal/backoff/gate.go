@@ -23,20 +23,20 @@ type Gate struct {
 // Enter returns nil when the resource may be asked now: Passed, Failed or Left
 // must follow. Otherwise it returns the failure that stands, and when it is
 // worth coming back.
-func (g *Gate) Enter() (failure error, wait time.Duration) {
+func (g *Gate) Enter() (wait time.Duration, failure error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.failures == 0 {
-		return nil, 0
+		return 0, nil
 	}
 	switch left := time.Until(g.until); {
 	case left > 0:
-		return g.err, left
+		return left, g.err
 	case g.trying:
-		return g.err, g.First
+		return g.First, g.err
 	}
 	g.trying = true
-	return nil, 0
+	return 0, nil
 }
 
 // Passed opens the gate.

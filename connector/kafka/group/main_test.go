@@ -57,17 +57,6 @@ func start(t testing.TB) (*broker.Conns, *kfake.Cluster, *kgo.Client) {
 	return conns, k, kc
 }
 
-// write puts one record with each value into a partition of t.
-func write(t testing.TB, kc *kgo.Client, partition int32, values ...string) {
-	t.Helper()
-	for _, v := range values {
-		r := &kgo.Record{Topic: "t", Partition: partition, Value: []byte(v), Timestamp: time.UnixMilli(1700000000000)}
-		if err := kc.ProduceSync(t.Context(), r).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // cluster is a connection with the settings of a real one.
 func cluster(t *testing.T, k *kfake.Cluster) *kafka.Cluster {
 	t.Helper()
