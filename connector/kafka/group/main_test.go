@@ -3,7 +3,6 @@ package group
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/rcrowley/go-metrics"
