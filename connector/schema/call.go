@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	mediaType = "application/vnd.schema.v1+json"
+	mediaType = "application/vnd.schemaregistry.v1+json"
 	// maxResponse bounds an answer, maxSchema the text of one schema.
 	maxResponse = 8 << 20
 	maxSchema   = 1 << 20

@@ -27,6 +27,10 @@ func newFake(t testing.TB) *fake {
 	t.Cleanup(f.Close)
 	f.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		f.calls.Add(1)
+		if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/vnd.schemaregistry.v1+json" {
+			w.WriteHeader(http.StatusUnsupportedMediaType) // as real registries do
+			return true
+		}
 		f.mu.Lock()
 		f.paths = append(f.paths, r.Method+" "+r.URL.RequestURI())
 		answer := f.answer

@@ -81,7 +81,7 @@ var wrong = []struct{ name, keys, want string }{
 	{"GSSAPI without credentials", "security_protocol: SASL_SSL\nsasl_config: §{mechanism: GSSAPI, username: u@R}", "is missing"},
 	{"GSSAPI with two", "security_protocol: SASL_SSL\nsasl_config: {mechanism: GSSAPI, username: u@R, password: $SECRET, kerberos_keytab: §$KEY}", "one of"},
 	{"GSSAPI with a missing keytab", "security_protocol: SASL_SSL\nsasl_config: {mechanism: GSSAPI, username: u@R, kerberos_keytab: §/nowhere.keytab, kerberos_config: $JUNK}", "no such file"},
-	{"GSSAPI with a missing configuration", "security_protocol: SASL_SSL\nsasl_config: {mechanism: GSSAPI, username: u@R, kerberos_keytab: $KEY, kerberos_config: §/nowhere.conf}", "no such file"},
+	{"GSSAPI with a missing configuration", "security_protocol: SASL_SSL\nsasl_config: {mechanism: GSSAPI, username: u@R, password: $SECRET, kerberos_config: §/nowhere.conf}", "no such file"},
 
 	{"AWS without region", "security_protocol: SASL_SSL\nsasl_config: §{mechanism: AWS_MSK_IAM}", "aws_region|is missing"},
 	{"AWS with half a key", "security_protocol: SASL_SSL\nsasl_config: {mechanism: AWS_MSK_IAM, aws_region: r, aws_access_key_id: §id}", "together"},

@@ -81,7 +81,7 @@ func request(ctx context.Context, client *httpclient.Client, address string) out
 	if err != nil {
 		return failed(err, "correct url")
 	}
-	req.Header.Set("Accept", "application/vnd.schema.v1+json, application/json")
+	req.Header.Set("Accept", "application/vnd.schemaregistry.v1+json, application/json")
 	resp, err := client.Do(req)
 	if err != nil {
 		return failed(err, adviceIn(err.Error(), "check url and ssl_config"))
