@@ -99,7 +99,7 @@ func TestIdentities(t *testing.T) {
 		{"bearer", bearer("given-secret"), "bearer_token: given-secret, ssl_config: {" + ca + "}", ""},
 		{"another bearer", bearer("given-secret"), "bearer_token: other-secret, ssl_config: {" + ca + "}", "check the credentials of schema_registry"},
 		{"oauth", bearer("issued-token"), "oauth_token_url: " + issuer + ", oauth_client_id: writer, oauth_client_secret: client-secret, ssl_config: {" + ca + "}", ""},
-		{"oauth with the wrong secret", bearer("issued-token"), "oauth_token_url: " + issuer + ", oauth_client_id: writer, oauth_client_secret: other-secret, ssl_config: {" + ca + "}", "check oauth_client_id and oauth_client_secret"},
+		{"oauth with the wrong secret", bearer("issued-token"), "oauth_token_url: " + issuer + ", oauth_client_id: writer, oauth_client_secret: other-secret, ssl_config: {" + ca + "}", "check oauth_client_id, oauth_client_secret and oauth_client_auth"},
 		{"mutual tls", certified, "ssl_config: {" + ca + ", certfile: " + certs.Exporter.Cert + ", keyfile: " + certs.Exporter.EncryptedKey + ", password: " + services.KeyPassword + "}", ""},
 		{"mutual tls without a certificate", certified, "ssl_config: {" + ca + "}", "check the credentials of schema_registry"},
 		{"unknown authority", basic, "username: alice, password: basic-secret, ssl_config: {cafile: " + certs.OtherCA + "}", "unknown authority"},
