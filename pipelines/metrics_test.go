@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/kafka"
 )
 
@@ -54,7 +55,11 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "orders", prometheus.WrapRegistererWith(prometheus.Labels{"cluster": "main"}, registry))
+	door, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove, err := block.Register(prometheus.WrapRegistererWith(prometheus.Labels{"cluster": "main"}, registry), cluster.Collectors())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +114,7 @@ func TestMetrics(t *testing.T) {
 	if err := cluster.Close(); err != nil {
 		t.Error(err)
 	}
+	remove()
 	m = scrape(t, registry)
 	for name := range m {
 		if strings.HasPrefix(name, "headrace_kafka_producer") {

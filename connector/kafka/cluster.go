@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/producer"
 	"github.com/headrace/headrace/internal/backoff"
 )
 
@@ -31,7 +32,8 @@ type Cluster struct {
 	settings Settings
 	log      *slog.Logger
 	identity *identity
-	patience time.Duration // of opening
+	patience time.Duration     // of opening
+	produced *producer.Metrics // by all producers of the cluster
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -95,7 +97,7 @@ func NewCluster(name string, s Settings, log *slog.Logger) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{name: name, settings: s, log: log, identity: id, patience: OpenTimeout}
+	c := &Cluster{name: name, settings: s, log: log, identity: id, patience: OpenTimeout, produced: producer.NewMetrics()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -110,9 +112,12 @@ func (c *Cluster) Name() string { return c.name }
 // Settings are what the cluster was made from.
 func (c *Cluster) Settings() Settings { return c.settings }
 
-// Collectors are the metrics of the cluster's identity: requests for tokens
-// and the current token's life. Empty when there are none.
-func (c *Cluster) Collectors() []prometheus.Collector { return c.identity.collectors() }
+// Collectors are the metrics of the cluster: what its producers did, whether
+// they are open or closed by now, requests for tokens and the current token's
+// life. Whoever made the cluster registers them, once.
+func (c *Cluster) Collectors() []prometheus.Collector {
+	return append(c.identity.collectors(), c.produced)
+}
 
 // SaramaConfig is a new configuration for a client of this cluster. Clients
 // made from it share the cluster's tokens and certificates.

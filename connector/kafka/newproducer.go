@@ -5,8 +5,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/kafka/producer"
 )
@@ -15,20 +13,20 @@ import (
 // without one. Its Write may be called concurrently. With transactional each
 // Write is a transaction of its own. The cluster is opened at
 // the first Write; while it cannot be, every record is reported with the
-// reason once its time to open is over. reg may be nil. Close the sink before the cluster.
-func (c *Cluster) NewProducer(ps ProducerSettings, topic string, reg prometheus.Registerer) (connector.Sink, error) {
+// reason once its time to open is over. Any number of producers of one cluster
+// count in its Collectors. Close the sink before the cluster.
+func (c *Cluster) NewProducer(ps ProducerSettings, topic string) (connector.Sink, error) {
 	if err := invalid("settings of the producer", ps.Validate()); err != nil {
 		return nil, err
 	}
-	return &lazyProducer{cluster: c, settings: ps, topic: topic, registerer: reg}, nil
+	return &lazyProducer{cluster: c, settings: ps, topic: topic}, nil
 }
 
 // lazyProducer is a producer that is made when the cluster could be opened.
 type lazyProducer struct {
-	cluster    *Cluster
-	settings   ProducerSettings
-	topic      string
-	registerer prometheus.Registerer
+	cluster  *Cluster
+	settings ProducerSettings
+	topic    string
 
 	mu     sync.RWMutex
 	made   connector.Sink
@@ -64,7 +62,7 @@ func (l *lazyProducer) open(ctx context.Context) (connector.Sink, error) {
 		return nil, connector.Errorf(connector.Unavailable, "write to cluster %s: the sink is closed", l.cluster.name)
 	}
 	cfg := l.settings.config(producer.DefaultConfig(client, l.topic))
-	cfg.Registerer, cfg.Log = l.registerer, l.cluster.log
+	cfg.Metrics, cfg.Log = l.cluster.produced, l.cluster.log
 	p, err := producer.New(cfg)
 	if err != nil {
 		return nil, err

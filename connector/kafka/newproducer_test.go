@@ -17,7 +17,7 @@ import (
 
 func sink(t *testing.T, c *Cluster, ps ProducerSettings, topic string) connector.Sink {
 	t.Helper()
-	s, err := c.NewProducer(ps, topic, prometheus.NewRegistry())
+	s, err := c.NewProducer(ps, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +47,56 @@ func send(t *testing.T, s connector.Sink, batch ...*connector.Message) []connect
 
 func record(value string) *connector.Message {
 	return &connector.Message{Partition: connector.AnyPartition, Key: []byte("k"), Value: []byte(value)}
+}
+
+// TestProducersOfAClusterCountTogether: any number of producers of one cluster
+// count in its one set of metrics, and what they counted outlives them.
+func TestProducersOfAClusterCountTogether(t *testing.T) {
+	k := broker(t, kfake.SeedTopics(1, "orders", "letters"))
+	c := cluster(t, Settings{BootstrapServer: k.ListenAddrs()})
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(c.Collectors()...)
+	stored := func() (sum float64, n int) {
+		t.Helper()
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "headrace_kafka_producer_records_total" && m.GetLabel()[0].GetValue() == "stored" {
+					sum, n = sum+m.GetCounter().GetValue(), n+1
+				}
+			}
+		}
+		return sum, n
+	}
+	if _, n := stored(); n != 0 {
+		t.Error("a cluster without producers has metrics of producers")
+	}
+	for round := range 2 {
+		for _, topic := range []string{"orders", "letters"} {
+			s, err := c.NewProducer(DefaultProducerSettings(), topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range send(t, s, record("1"), record("2")) {
+				if r.Err != nil {
+					t.Fatal(r.Err)
+				}
+			}
+			if round == 0 { // those of the second round stay open beside each other
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			defer s.Close(context.Background()) //nolint:errcheck // nothing is under way
+		}
+	}
+	if sum, n := stored(); sum != 8 || n != 1 {
+		t.Errorf("%v records counted in %d series, want 8 in 1", sum, n)
+	}
 }
 
 func TestProducerOpensAtTheFirstWrite(t *testing.T) {

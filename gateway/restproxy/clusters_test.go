@@ -30,7 +30,7 @@ func TestTwoClusters(t *testing.T) {
 		_ = r.Close()
 		_ = cluster.Close()
 	})
-	sink, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "", nil)
+	sink, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func serveWith(t testing.TB, http gateway.Config, bootstrap []string, change fun
 	if p.cluster, err = kafka.NewCluster("main", kafka.Settings{BootstrapServer: bootstrap, SecurityProtocol: "PLAINTEXT"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	sink, err := p.cluster.NewProducer(kafka.DefaultProducerSettings(), "", nil)
+	sink, err := p.cluster.NewProducer(kafka.DefaultProducerSettings(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (p *proxy) on(bootstrap []string, registryURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sink, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "", nil)
+	sink, err := cluster.NewProducer(kafka.DefaultProducerSettings(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

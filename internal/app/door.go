@@ -125,18 +125,14 @@ func serveCluster(c pipelines.Cluster, cfg *HTTP, stateDir string, ledger *conne
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
-	named := func(name string) prometheus.Registerer {
-		return prometheus.WrapRegistererWith(prometheus.Labels{"cluster": name}, metrics)
-	}
-	reg := named(c.Name)
-	sink, err := cluster.NewProducer(cfg.producer(c.Name), "", reg)
+	sink, err := cluster.NewProducer(cfg.producer(c.Name), "")
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	if _, err := block.Register(reg, cluster.Collectors()); err != nil {
+	if _, err := block.Register(prometheus.WrapRegistererWith(prometheus.Labels{"cluster": c.Name}, metrics), cluster.Collectors()); err != nil {
 		return nil, errors.Join(err, sink.Close(context.Background()), cluster.Close())
 	}
-	dead, err := letters(cfg.letters, cluster, c.Name, stateDir, named(c.Name+" dead letters"), log)
+	dead, err := letters(cfg.letters, cluster, c.Name, stateDir, log)
 	if err != nil {
 		return nil, errors.Join(err, sink.Close(context.Background()), cluster.Close())
 	}

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/block"
 	"github.com/headrace/headrace/connector/exporter"
@@ -16,7 +14,7 @@ import (
 // letters opens the dead letters of records that come over HTTP, nil unless
 // the project asks for them: their clients are told that a record was refused
 // and can act on that. What their topic refuses goes to a file in dir.
-func letters(d exporter.DeadLetter, cluster *kafka.Cluster, name, dir string, reg prometheus.Registerer, log *slog.Logger) (connector.Sink, error) {
+func letters(d exporter.DeadLetter, cluster *kafka.Cluster, name, dir string, log *slog.Logger) (connector.Sink, error) {
 	if !d.Explicit() {
 		return nil, nil
 	}
@@ -26,7 +24,7 @@ func letters(d exporter.DeadLetter, cluster *kafka.Cluster, name, dir string, re
 	}
 	return exporter.Letters(d,
 		func(topic string) (connector.Sink, error) {
-			return cluster.NewProducer(kafka.DefaultProducerSettings(), topic, reg)
+			return cluster.NewProducer(kafka.DefaultProducerSettings(), topic)
 		},
 		func() (connector.Sink, error) {
 			return pipelines.DeadLetterFile(path, block.Env{Pipeline: httpLedger, Log: log})

@@ -97,7 +97,7 @@ func New(name string, cfg Config, reg prometheus.Registerer, log *slog.Logger) (
 		return nil, err
 	}
 	cluster.OpenWithin(kafka.RunOpenTimeout)
-	producer, err := cluster.NewProducer(cfg.ProducerSettings, cfg.Topic, reg)
+	producer, err := cluster.NewProducer(cfg.ProducerSettings, cfg.Topic)
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/intake"
@@ -181,7 +179,7 @@ func exportAndConsume(t *testing.T, s kafka.Settings, topic string) {
 			t.Error(err)
 		}
 	}()
-	sink, err := c.NewProducer(kafka.DefaultProducerSettings(), topic, prometheus.NewRegistry())
+	sink, err := c.NewProducer(kafka.DefaultProducerSettings(), topic)
 	if err != nil {
 		t.Fatal(err)
 	}

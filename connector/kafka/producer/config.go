@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
 )
@@ -34,7 +33,7 @@ type Config struct {
 	StickyBytes          int           // records without a key change partition after so many; default 16 KiB
 	MaxMessageBytes      int           // largest batch before compression; default 1 MiB
 	MaxRequestsPerBroker int           // in flight on one connection; default 5
-	Registerer           prometheus.Registerer
+	Metrics              *Metrics      // shared with other producers; nil: a set that nobody sees
 	Log                  *slog.Logger
 
 	retryBackoff time.Duration // first wait before a retry; tests shorten it

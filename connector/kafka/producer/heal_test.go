@@ -213,8 +213,9 @@ func TestThrottle(t *testing.T) {
 		})
 		return resp, nil, handled
 	})
-	reg := prometheus.NewRegistry()
-	p := start(t, c, "t", func(c *Config) { c.Registerer = reg })
+	reg, shared := prometheus.NewRegistry(), NewMetrics()
+	reg.MustRegister(shared)
+	p := start(t, c, "t", func(c *Config) { c.Metrics = shared })
 	if r := send(t, p, message("x"))[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}

@@ -1,13 +1,18 @@
 package producer
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// counters are counted by batch and request, never by record.
-type counters struct {
+// Metrics are one set of counters that any number of producers take part in,
+// at once and one after the other: those of one cluster. What a producer counted
+// stays when it is closed. They are counted by batch and request, never by record.
+// It is a prometheus.Collector, which gives nothing before the first producer.
+type Metrics struct {
+	used     atomic.Bool
 	records  *prometheus.CounterVec // by result
 	batchRec prometheus.Histogram
 	batchLen prometheus.Histogram
@@ -22,13 +27,14 @@ type counters struct {
 	byAction       [fatal + 1]prometheus.Counter
 }
 
-func newCounters(r prometheus.Registerer) (*counters, error) {
+// NewMetrics returns a set of its own, for Config.Metrics.
+func NewMetrics() *Metrics {
 	const ns, sub = "headrace", "kafka_producer"
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets})
 	}
 	times := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
-	m := &counters{
+	m := &Metrics{
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "records_total",
 			Help: "Records that ended, by result."}, []string{"result"}),
 		batchRec: histogram("batch_records", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 8)),
@@ -48,34 +54,31 @@ func newCounters(r prometheus.Registerer) (*counters, error) {
 	for a := retry; a <= fatal; a++ {
 		m.byAction[a] = m.retries.WithLabelValues(a.String())
 	}
-	if r == nil {
-		return m, nil
-	}
-	for i, c := range m.all() {
-		if err := r.Register(c); err != nil {
-			for _, done := range m.all()[:i] {
-				r.Unregister(done)
-			}
-			return nil, err
-		}
-	}
-	return m, nil
+	return m
 }
 
-func (m *counters) all() []prometheus.Collector {
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.all() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	if !m.used.Load() {
+		return // a cluster that is only read has no producer to count
+	}
+	for _, c := range m.all() {
+		c.Collect(ch)
+	}
+}
+
+func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.records, m.batchRec, m.batchLen, m.queued, m.latency, m.retries, m.inFlight, m.raw, m.throttle}
 }
 
-func (m *counters) unregister(r prometheus.Registerer) {
-	if r == nil {
-		return
-	}
-	for _, c := range m.all() {
-		r.Unregister(c)
-	}
-}
-
-func (m *counters) sending(r *request, now int64) {
+func (m *Metrics) sending(r *request, now int64) {
 	m.inFlight.Inc()
 	for _, b := range r.batches {
 		m.raw.Add(float64(b.bytes))
@@ -87,16 +90,16 @@ func (m *counters) sending(r *request, now int64) {
 	}
 }
 
-func (m *counters) answered(r *request, now int64) {
+func (m *Metrics) answered(r *request, now int64) {
 	m.inFlight.Dec()
 	m.latency.Observe(seconds(now - r.sent))
 }
 
-func (m *counters) retry(a action) { m.byAction[a].Inc() }
+func (m *Metrics) retry(a action) { m.byAction[a].Inc() }
 
-func (m *counters) throttled(d time.Duration) { m.throttle.Add(d.Seconds()) }
+func (m *Metrics) throttled(d time.Duration) { m.throttle.Add(d.Seconds()) }
 
-func (m *counters) finished(b *batch) {
+func (m *Metrics) finished(b *batch) {
 	if b.failure != nil {
 		m.failed.Add(float64(b.n))
 		return

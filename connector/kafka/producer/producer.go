@@ -33,7 +33,7 @@ type Producer struct {
 	net     *sarama.Config
 	start   time.Time
 	memory  *memory
-	metrics *counters
+	metrics *Metrics
 	pools   pools
 
 	topicsMu sync.RWMutex
@@ -66,10 +66,11 @@ func New(cfg Config) (*Producer, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	m, err := newCounters(cfg.Registerer)
-	if err != nil {
-		return nil, fmt.Errorf("create a producer: register its metrics: %w", err)
+	m := cfg.Metrics
+	if m == nil {
+		m = NewMetrics()
 	}
+	m.used.Store(true)
 	p := &Producer{
 		cfg: cfg, start: time.Now(), metrics: m,
 		topics: make(map[string]*topic), conns: make(map[int32]*conn),
@@ -165,7 +166,6 @@ func (p *Producer) teardown() {
 	for _, t := range topics {
 		t.fail(errClosed())
 	}
-	p.metrics.unregister(p.cfg.Registerer)
 }
 
 func (p *Producer) allConns() []*conn {

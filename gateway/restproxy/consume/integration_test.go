@@ -41,7 +41,7 @@ func onKafka(t *testing.T) (p *proxy, topic string) {
 		t.Fatal(err)
 	}
 	p = serveOn(t, Config{}, bootstrap)
-	sink, err := p.cluster.NewProducer(kafka.DefaultProducerSettings(), "", nil)
+	sink, err := p.cluster.NewProducer(kafka.DefaultProducerSettings(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
