@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/bounded"
 	"github.com/headrace/headrace/connector/kafka/producer"
 	"github.com/headrace/headrace/internal/backoff"
 )
@@ -206,7 +207,7 @@ func (c *Cluster) ID(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id, err = bounded(ctx, func() (string, error) { return askClusterID(client) })
+	id, err = bounded.Call(ctx, func() (string, error) { return askClusterID(client) })
 	if err != nil {
 		return "", connector.Errorf(connector.KindOf(classify(err)), "asking the cluster %s for its id: %w", c.name, err)
 	}
@@ -258,25 +259,4 @@ func (c *Cluster) Close() error {
 	}
 	c.wg.Wait()
 	return err
-}
-
-// bounded runs a call of the library, which takes no context, and gives up on
-// waiting when ctx ends; the library's own timeouts end the call.
-func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
-	type answer struct {
-		v   T
-		err error
-	}
-	ch := make(chan answer, 1)
-	go func() {
-		v, err := call()
-		ch <- answer{v, err}
-	}()
-	select {
-	case a := <-ch:
-		return a.v, a.err
-	case <-ctx.Done():
-		var zero T
-		return zero, ctx.Err()
-	}
 }

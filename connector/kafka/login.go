@@ -9,6 +9,7 @@ import (
 	"github.com/headrace/headrace/auth"
 	"github.com/headrace/headrace/auth/tlsstore"
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/bounded"
 	"github.com/headrace/headrace/internal/redact"
 )
 
@@ -57,13 +58,13 @@ func (c *Cluster) Ticket(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = bounded(ctx, func() (struct{}, error) {
+	err = bounded.Do(ctx, func() error {
 		client, err := sarama.NewKerberosClient(&cfg.Net.SASL.GSSAPI)
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
 		defer client.Destroy()
-		return struct{}{}, client.Login()
+		return client.Login()
 	})
 	if err != nil {
 		return connector.Errorf(connector.Unauthenticated, "asking the KDC for a ticket: %w", redact.Error(err))

@@ -18,6 +18,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/bounded"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
 	"github.com/headrace/headrace/internal/backoff"
 )
@@ -87,31 +88,20 @@ func call[T any](ctx context.Context, a *Admin, what string, attempt func(sarama
 		<-a.slots
 		return zero, explain(what, err)
 	}
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
-	go func() {
+	value, err := bounded.Call(ctx, func() (value T, err error) {
 		defer func() { <-a.slots }()
-		var last answer
 		for n := range attempts {
-			last.value, last.err = attempt(client)
-			if !passing(last.err) || !backoff.Sleep(ctx, firstBackoff<<n) {
+			value, err = attempt(client)
+			if !passing(err) || !backoff.Sleep(ctx, firstBackoff<<n) {
 				break
 			}
 		}
-		answers <- last
-	}()
-	select {
-	case got := <-answers:
-		if got.err != nil {
-			return zero, explain(what, got.err)
-		}
-		return got.value, nil
-	case <-ctx.Done():
-		return zero, explain(what, ctx.Err())
+		return value, err
+	})
+	if err != nil {
+		return zero, explain(what, err)
 	}
+	return value, nil
 }
 
 // do is call without a result.

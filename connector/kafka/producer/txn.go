@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/headrace/headrace/connector"
+	"github.com/headrace/headrace/connector/kafka/bounded"
 	"github.com/headrace/headrace/connector/kafka/kafkaerr"
 	"github.com/headrace/headrace/internal/backoff"
 )
@@ -266,7 +267,7 @@ func (p *Producer) BeginTxn() error {
 // until repeats an exchange while its error is one that passes, within ctx.
 func (x *transactions) until(ctx context.Context, what string, exchange func() error) error {
 	for n := 0; ; n++ {
-		err := within(ctx, exchange)
+		err := bounded.Do(ctx, exchange)
 		if err == nil {
 			return nil
 		}
@@ -279,18 +280,5 @@ func (x *transactions) until(ctx context.Context, what string, exchange func() e
 		if !backoff.Sleep(ctx, jitter(backoff.Step(x.p.cfg.retryBackoff, time.Second, n+1))) {
 			return fmt.Errorf("%s %q: %w; last error: %w", what, x.p.cfg.TransactionalID, ctx.Err(), err)
 		}
-	}
-}
-
-// within runs an exchange of sarama's, which knows no context. When ctx ends
-// first, the exchange goes on until the connection's timeout ends it.
-func within(ctx context.Context, exchange func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- exchange() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
