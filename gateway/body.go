@@ -76,6 +76,9 @@ func Stream(r *http.Request) {
 		case *body:
 			b.stream = true
 			return
+		case *inflated:
+			b.stream = true
+			rc = b.Unwrap()
 		case interface{ Unwrap() io.ReadCloser }:
 			rc = b.Unwrap()
 		default:

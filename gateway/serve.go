@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,7 +34,34 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if len(h.cfg.CORS.AllowedOrigins) > 0 && h.cfg.CORS.answer(res, r) {
 		return
 	}
-	h.next.ServeHTTP(res, r)
+	switch {
+	case !cleanPath(r.URL.EscapedPath()):
+		r.Pattern = ""
+		refuse(res, r, http.StatusNotFound, "")
+	case h.cfg.CORS.foreign(res, r):
+		r.Pattern = ""
+		refuse(res, r, http.StatusForbidden, "pages of this origin may not write here; name it under http.cors.allowed_origins if they may")
+	case !inflate(r, int64(h.cfg.MaxBodyBytes)):
+		r.Pattern = ""
+		res.Header().Set("Accept-Encoding", "gzip, identity")
+		refuse(res, r, http.StatusUnsupportedMediaType, "Content-Encoding is one of gzip and identity")
+	default:
+		h.next.ServeHTTP(res, r)
+	}
+}
+
+// cleanPath reports that a path needs no cleaning: net/http would answer others
+// with a page that redirects, which no client of an API follows.
+func cleanPath(path string) bool {
+	if strings.Contains(path, "//") {
+		return false
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 // finish runs deferred, so that a panic of the handler is answered and counted.
@@ -106,6 +134,40 @@ func (c *CORS) answer(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// foreign reports a request of a page that may not make it. A browser asks before
+// what is not simple, unless it may; what is simple it just sends, so a POST
+// without a type of its own is refused from a foreign page always. Where origins
+// are named, the others may not write in any way.
+func (c *CORS) foreign(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || w.Header().Get("Access-Control-Allow-Origin") != "" || sameHost(origin, r.Host) {
+		return false
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	case http.MethodPost:
+		return len(c.AllowedOrigins) > 0 || simple(r.Header.Get("Content-Type"))
+	}
+	return len(c.AllowedOrigins) > 0
+}
+
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+// simple are the types that a page may send anywhere without being asked (the
+// Fetch standard's CORS-safelisted ones).
+func simple(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data":
+		return true
+	}
+	return false
 }
 
 func listed(values []string, otherwise string) string {
