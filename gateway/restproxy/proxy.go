@@ -105,6 +105,7 @@ func New(cfg Config) (*Proxy, error) {
 			continue
 		}
 		if permitted(r.Name, cfg.Allow, cfg.Block) {
+			r.Handler = bounded(r)
 			r.Handler = limits.guard(r)
 		} else {
 			r.OwnTypes, r.Hidden, r.Handler = true, true, http.HandlerFunc(refuse)
