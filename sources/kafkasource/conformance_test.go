@@ -69,7 +69,7 @@ func committed(t *testing.T, peer *kgo.Client) (sum int64) {
 func member(t *testing.T, k *kfake.Cluster, env block.Env) connector.Source {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.BootstrapServer, cfg.Topic, cfg.ConsumerGroup, cfg.AutoOffsetReset = k.ListenAddrs(), "orders", "g", "earliest"
+	cfg.BootstrapServer, cfg.Topic, cfg.ConsumerGroup, cfg.AutoOffsetReset = k.ListenAddrs(), []string{"orders"}, "g", "earliest"
 	cfg.TimeoutMS = 50
 	cluster, err := kafka.NewCluster("c", cfg.Settings, nil)
 	if err != nil {

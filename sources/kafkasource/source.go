@@ -18,8 +18,9 @@ import (
 // Config are the keys of a Kafka data_loader: Mage's, and topics for several.
 type Config struct {
 	kafka.Settings  `mapstructure:",squash"`
-	Topic           string   `mapstructure:"topic" doc:"topic to read"`
-	Topics          []string `mapstructure:"topics" doc:"topics to read, when there are several"`
+	Topic           []string `mapstructure:"topic" doc:"topic to read, or a list of them"`
+	Topics          []string `mapstructure:"topics" doc:"the same as a list under topic"`
+	TopicsPattern   string   `mapstructure:"topics_pattern" doc:"regular expression: all topics whose whole name it matches are read, also those that come later, from their beginning"`
 	ConsumerGroup   string   `mapstructure:"consumer_group" required:"true" doc:"consumer group that keeps the position"`
 	AutoOffsetReset string   `mapstructure:"auto_offset_reset" enum:"earliest,latest" doc:"where a new group starts; default latest as in Mage"`
 	IsolationLevel  string   `mapstructure:"isolation_level" enum:"read_committed,read_uncommitted" doc:"whether records of transactions that are open or were aborted are left out; default read_committed"`
@@ -55,10 +56,15 @@ func (c *Config) Validate() []connector.Fault {
 		faults = c.Settings.Validate()
 	}
 	switch {
-	case c.Topic == "" && len(c.Topics) == 0:
-		add("topic", "is missing; name the topic, or several under topics")
-	case c.Topic != "" && len(c.Topics) > 0:
+	case len(c.topics()) == 0 && c.TopicsPattern == "":
+		add("topic", "is missing; name the topic, a list of topics, or a topics_pattern")
+	case len(c.Topic) > 0 && len(c.Topics) > 0:
 		add("topics", "cannot be given together with topic; keep one of them")
+	case len(c.topics()) > 0 && c.TopicsPattern != "":
+		add("topics_pattern", "cannot be given together with topic; keep one of them")
+	}
+	if _, err := c.pattern(); err != nil {
+		add("topics_pattern", "is not a regular expression (RE2 syntax); write it like orders-.*")
 	}
 	for _, t := range c.topics() {
 		if !topicForm.MatchString(t) || t == "." || t == ".." {
@@ -90,10 +96,15 @@ func (c *Config) topics() []string {
 	if len(c.Topics) > 0 {
 		return c.Topics
 	}
-	if c.Topic == "" {
-		return nil
+	return c.Topic
+}
+
+// pattern is nil without one. It is matched with whole names.
+func (c *Config) pattern() (*regexp.Regexp, error) {
+	if c.TopicsPattern == "" {
+		return nil, nil
 	}
-	return []string{c.Topic}
+	return regexp.Compile("^(?:" + c.TopicsPattern + ")$")
 }
 
 func (c *Config) initial() string {
@@ -151,7 +162,12 @@ func New(cluster *kafka.Cluster, cfg Config, env block.Env) (*group.Source, erro
 	if err != nil {
 		return nil, err
 	}
+	pattern, err := cfg.pattern()
+	if err != nil {
+		return nil, err
+	}
 	return group.NewSource(cluster, group.SourceConfig{
+		Pattern:     pattern,
 		Uncommitted: cfg.IsolationLevel == "read_uncommitted", InstanceID: cfg.GroupInstanceID, Strategies: strategies,
 		Group: cfg.ConsumerGroup, Topics: cfg.topics(), Initial: cfg.initial(),
 		BatchSize: cfg.BatchSize,

@@ -15,7 +15,18 @@ import (
 )
 
 func TestSourceReadsSeveralTopics(t *testing.T) {
-	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "a", "b"))
+	for name, edit := range map[string]func(*Config){
+		"topics":         func(c *Config) { c.Topics = []string{"a", "b"} },
+		"topic, as list": func(c *Config) { c.Topic = []string{"a", "b"} },
+		"a pattern":      func(c *Config) { c.TopicsPattern = "a|b" },
+	} {
+		t.Run(name, func(t *testing.T) { readsBoth(t, edit) })
+	}
+}
+
+// readsBoth reads the topics a and b, and not another one beside them.
+func readsBoth(t *testing.T, edit func(*Config)) {
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "a", "b", "ab"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,13 +36,14 @@ func TestSourceReadsSeveralTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	for _, topic := range []string{"a", "b"} {
+	for _, topic := range []string{"ab", "a", "b"} {
 		if err := peer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(topic)}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	cfg := DefaultConfig()
-	cfg.BootstrapServer, cfg.Topics, cfg.ConsumerGroup, cfg.AutoOffsetReset = k.ListenAddrs(), []string{"a", "b"}, "g", "earliest"
+	cfg.BootstrapServer, cfg.ConsumerGroup, cfg.AutoOffsetReset = k.ListenAddrs(), "g", "earliest"
+	edit(&cfg)
 	cluster, err := kafka.NewCluster("c", cfg.Settings, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +59,9 @@ func TestSourceReadsSeveralTopics(t *testing.T) {
 	go func() {
 		got := map[string]bool{}
 		for v := range seen {
+			if v == "ab" {
+				t.Error("a topic was read that was not named")
+			}
 			if got[v] = true; len(got) == 2 {
 				cancel()
 			}
@@ -68,7 +83,7 @@ func TestSourceReadsSeveralTopics(t *testing.T) {
 func TestConfigFaults(t *testing.T) {
 	ok := func() Config {
 		c := DefaultConfig()
-		c.Topic, c.ConsumerGroup, c.BootstrapServer = "t", "g", []string{"b:9092"}
+		c.Topic, c.ConsumerGroup, c.BootstrapServer = []string{"t"}, "g", []string{"b:9092"}
 		return c
 	}
 	for _, tc := range []struct {
@@ -77,9 +92,11 @@ func TestConfigFaults(t *testing.T) {
 	}{
 		{"right", "", func(*Config) {}},
 		{"the project's cluster", "", func(c *Config) { c.BootstrapServer = nil }},
-		{"no topic", "topic", func(c *Config) { c.Topic = "" }},
+		{"no topic", "topic", func(c *Config) { c.Topic = nil }},
 		{"topic and topics", "topics", func(c *Config) { c.Topics = []string{"u"} }},
-		{"name of a topic", "topic", func(c *Config) { c.Topic = "a/b" }},
+		{"name of a topic", "topic", func(c *Config) { c.Topic = []string{"a/b"} }},
+		{"a topic and a pattern", "topics_pattern", func(c *Config) { c.TopicsPattern = "o.*" }},
+		{"a pattern that is none", "topics_pattern", func(c *Config) { c.Topic, c.TopicsPattern = nil, "o(" }},
 		{"no group", "consumer_group", func(c *Config) { c.ConsumerGroup = "" }},
 		{"none", "auto_offset_reset", func(c *Config) { c.AutoOffsetReset = "none" }},
 		{"smallest", "", func(c *Config) { c.AutoOffsetReset = "smallest" }},
