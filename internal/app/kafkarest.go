@@ -32,7 +32,7 @@ func (o *Options) withKafkaRest(cfg HTTP) (HTTP, config.Problems) {
 	if o.KafkaRestFile == "" && !kafkarest.Present(o.Environ) {
 		return cfg, nil
 	}
-	read, faults, err := kafkarest.Load(o.KafkaRestFile, o.Environ, kafkarest.Config{HTTP: cfg.Config, Rest: cfg.rest, Producer: kafka.DefaultProducerSettings()})
+	read, faults, err := kafkarest.Load(o.KafkaRestFile, o.Environ, kafkarest.Config{HTTP: cfg.Config, Rest: cfg.rest, Producer: cfg.delivery})
 	if err != nil {
 		return cfg, config.Problems{{Message: err.Error()}}
 	}
@@ -76,7 +76,7 @@ func (cfg *HTTP) producer(cluster string) kafka.ProducerSettings {
 	if cluster == kafkarest.ClusterName && cfg.kafkaRest != nil {
 		return cfg.kafkaRest.Producer
 	}
-	return kafka.DefaultProducerSettings()
+	return cfg.delivery
 }
 
 // registry is the Schema Registry that is used over HTTP.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/headrace/headrace/connector/config"
 	"github.com/headrace/headrace/connector/exporter"
+	"github.com/headrace/headrace/connector/kafka"
 	"github.com/headrace/headrace/gateway"
 	"github.com/headrace/headrace/gateway/restproxy"
 	"github.com/headrace/headrace/gateway/restproxy/kafkarest"
@@ -35,6 +36,7 @@ type Settings struct {
 type HTTP struct {
 	gateway.Config
 	rest      restproxy.Settings
+	delivery  kafka.ProducerSettings // of the project's clusters
 	letters   exporter.DeadLetter
 	peers     Peers
 	kafkaRest *kafkarest.Config // nil when nothing of it is given
@@ -42,10 +44,11 @@ type HTTP struct {
 
 // httpSection are the keys of http that are no door's.
 type httpSection struct {
-	Server     gateway.Config      `mapstructure:",squash"`
-	DeadLetter exporter.DeadLetter `mapstructure:"dead_letter" doc:"where records go that Kafka refuses for good, beside the error that the client is answered; default none"`
-	Peers      Peers               `mapstructure:"peers" doc:"what replicas prove themselves with when they pass the calls of consumers on"`
-	Callbacks  egress.Settings     `mapstructure:"callbacks" doc:"which addresses webhooks may reach; default all but those of this machine, its link and its cloud's metadata"`
+	Server     gateway.Config         `mapstructure:",squash"`
+	Producer   kafka.ProducerSettings `mapstructure:"producer" doc:"delivery of records that are posted, with the keys of a kafka exporter"`
+	DeadLetter exporter.DeadLetter    `mapstructure:"dead_letter" doc:"where records go that Kafka refuses for good, beside the error that the client is answered; default none"`
+	Peers      Peers                  `mapstructure:"peers" doc:"what replicas prove themselves with when they pass the calls of consumers on"`
+	Callbacks  egress.Settings        `mapstructure:"callbacks" doc:"which addresses webhooks may reach; default all but those of this machine, its link and its cloud's metadata"`
 }
 
 // Load reads everything. The Settings are usable only without a problem.
@@ -100,13 +103,14 @@ func LoadToRun(o Options, once bool, log *slog.Logger) (*Settings, error) {
 // http decodes the http section of the project file, and what was said in the
 // ways of kafka-rest.
 func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
-	cfg := HTTP{Config: gateway.DefaultConfig(), rest: restproxy.DefaultSettings()}
+	cfg := HTTP{Config: gateway.DefaultConfig(), delivery: kafka.DefaultProducerSettings(), rest: restproxy.DefaultSettings()}
 	if p == nil || p.HTTP.Kind() == config.Null {
 		return o.withKafkaRest(cfg)
 	}
-	own := httpSection{Server: cfg.Config}
+	own := httpSection{Server: cfg.Config, Producer: kafka.DefaultProducerSettings()}
 	problems := p.HTTP.Named("http").Decode(&own, "rest_proxy")
 	cfg.Config, cfg.letters, cfg.peers = own.Server, own.DeadLetter, own.Peers
+	cfg.delivery = own.Producer
 	cfg.letters.Path = p.Path(cfg.letters.Path)
 	if rest := p.HTTP.Get("rest_proxy"); rest.Kind() != config.Null {
 		problems = append(problems, rest.Named("http.rest_proxy").Decode(&cfg.rest)...)
@@ -128,7 +132,7 @@ func (o *Options) http(p *pipelines.Project) (HTTP, config.Problems) {
 
 // HTTPSchema is the JSON Schema of the http section.
 func HTTPSchema() map[string]any {
-	schema := config.Schema(httpSection{Server: gateway.DefaultConfig()}, "http")
+	schema := config.Schema(httpSection{Server: gateway.DefaultConfig(), Producer: kafka.DefaultProducerSettings()}, "http")
 	rest := config.Schema(restproxy.DefaultSettings(), "rest_proxy")
 	delete(rest, "$schema")
 	if properties, ok := schema["properties"].(map[string]any); ok {

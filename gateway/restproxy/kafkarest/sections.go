@@ -133,6 +133,24 @@ var producerPaths = map[string]string{
 	"compression.zstd.level": "compression_level",
 	"compression.lz4.level":  "compression_level",
 	"enable.idempotence":     "idempotence",
+	"batch.size":             "partitioner_sticky_bytes", // KIP-794: what a record without a key moves on by
+	"partitioner.class":      "partitioner",
+}
+
+// partitioners are the classes of Kafka's own client, by their simple names.
+var partitioners = map[string]string{
+	"RoundRobinPartitioner":    "round_robin",
+	"UniformStickyPartitioner": "sticky",
+	"DefaultPartitioner":       "default",
+}
+
+// partitioner is what a class name stands for; another one stays as it is, and
+// is no value then.
+func partitioner(class string) string {
+	if ours, ok := partitioners[class[strings.LastIndexByte(class, '.')+1:]]; ok {
+		return ours
+	}
+	return class
 }
 
 // producer reads producer.*; client.* holds for it too, and the former wins.
@@ -140,6 +158,9 @@ func (r *reading) producer() {
 	for _, prefix := range []string{"client.", "producer."} {
 		for key, path := range producerPaths {
 			if v, given := r.props[prefix+key]; given {
+				if key == "partitioner.class" {
+					v = partitioner(strings.TrimSpace(v))
+				}
 				if err := put(at(reflect.ValueOf(&r.Producer).Elem(), path), key, strings.TrimSpace(v)); err != nil {
 					r.fault(prefix+key, "%v, not %s", err, redact.Quote(v))
 				}
