@@ -27,6 +27,7 @@ const (
 type batch struct {
 	whole bytes.Buffer // buf, for dec: it reads a bytes.Buffer without copying
 	dec   *jsontext.Decoder
+	input []byte // what whole began with
 	buf   []byte // the request's body, or copies of its parts: all keys and values lie here
 	out   []byte // the answer
 
@@ -137,7 +138,7 @@ var byteOrderMark = []byte("\ufeff")
 // decodeFrom lets dec read p, a part of buf. What dec returns then are parts of
 // buf too, and may be changed in place once dec is past them.
 func (b *batch) decodeFrom(p []byte) {
-	b.whole = *bytes.NewBuffer(p)
+	b.input, b.whole = p, *bytes.NewBuffer(p)
 	b.dec.Reset(&b.whole, jsontext.AllowDuplicateNames(true))
 }
 

@@ -103,7 +103,7 @@ func (c *callV3) fill(rec *recordV3, next func(*recordV3) (*batch, error), more 
 // whole answers a body that was read.
 func (c *callV3) whole(w http.ResponseWriter, b *batch) {
 	var rec recordV3
-	next := func(rec *recordV3) (*batch, error) { return b, b.decodeRecord(rec, false) }
+	next := func(rec *recordV3) (*batch, error) { return b, b.nextRecord(rec) }
 	more := func() bool { return !blank(b.dec.UnreadBuffer()) }
 	all := true
 	header := w.Header()

@@ -98,7 +98,7 @@ func TestProduceV3Elements(t *testing.T) {
 		{"broken json", `{"value":}`, 400, "Bad Request: Error processing message: ", true},
 		{"array", `[{}]`, 400, "Bad Request: Error processing message: ", true},
 		{"scalar", `1`, 400, "Bad Request: Error processing message: ", true},
-		{"not utf-8", "{\"\xff\":1}", 400, "Bad Request: Error processing message: ", true},
+		{"not utf-8", "{\"\xff\":1}", 400, "Bad Request: Error processing message: ", false},
 		{"unknown field", `{"valeu":{}}`, 400, `Unrecognized field \"valeu\"`, false},
 		{"id is for batches", `{"id":"1"}`, 400, `Unrecognized field \"id\"`, false},
 		{"unknown field in data", value(`{"type":"JSON","dat":1}`), 400, `Unrecognized field \"dat\"`, false},

@@ -1,6 +1,7 @@
 package produce
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headrace/headrace/connector"
 	"github.com/headrace/headrace/gateway"
 )
 
@@ -80,7 +82,9 @@ func (c *callV3) stream(w http.ResponseWriter, r *http.Request) {
 
 // take reads records until the body ends and publishes them in groups.
 func (s *streamV3) take() {
-	s.dec = jsontext.NewDecoder(s, jsontext.AllowDuplicateNames(true))
+	// Where records end is found without a look at their text: a lone surrogate
+	// costs its record, and not those behind it.
+	s.dec = jsontext.NewDecoder(s, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	s.current = s.h.pool.get()
 	var rec recordV3
 	for s.fill(&rec, s.next, s.roomLeft) {
@@ -102,7 +106,13 @@ func (s *streamV3) next(rec *recordV3) (*batch, error) {
 	start := len(b.buf)
 	b.buf = append(b.buf, raw...)
 	b.decodeFrom(b.buf[start:len(b.buf):len(b.buf)])
-	return b, b.decodeRecord(rec, false)
+	headers := len(b.headers)
+	if err := b.decodeRecord(rec, false); err != nil {
+		b.headers = b.headers[:headers]
+		*rec = recordV3{partition: connector.AnyPartition, firstHeader: headers, failure: broken(err)}
+		rec.failure.fatal = false // where it ends is known
+	}
+	return b, nil
 }
 
 func (s *streamV3) roomLeft() bool { return len(s.current.buf) < groupBytes }
@@ -129,6 +139,9 @@ func (s *streamV3) Read(p []byte) (int, error) {
 		return 0, errRecordTooLarge
 	}
 	n, err := s.r.Body.Read(p)
+	if s.read == 0 && bytes.HasPrefix(p[:n], byteOrderMark) {
+		n = copy(p, p[len(byteOrderMark):n])
+	}
 	s.read += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) && (s.ending.Load() || s.gone.Load()) {
 		err = errStreamEnds
