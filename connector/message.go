@@ -32,6 +32,10 @@ type Message struct {
 	// tag, a line, an index in the request.
 	Seq int64
 
+	// Read is where the message was read from, for sources that read from a
+	// broker; nil elsewhere. It never changes.
+	Read *Read
+
 	// Err is set by a source or transformer for a record that it could not
 	// decode: Key and Value hold what there is, cut to the source's limit. The
 	// exporter sends it to the dead letters, or fails it, and never writes it.
@@ -42,6 +46,14 @@ type Message struct {
 	// one Ack function, so that a stage may wrap it once for the batch. Nil
 	// means that nobody asks.
 	Ack func(*Message, Result)
+}
+
+// Read is the place of a message at the broker that it was read from.
+type Read struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	Time      time.Time // as stored there
 }
 
 // AnyPartition as Message.Partition leaves the choice to the sink.

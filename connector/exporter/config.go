@@ -16,7 +16,7 @@ import (
 type Batching struct {
 	BatchSize        int                `mapstructure:"batch_size" doc:"records per batch"`
 	TimeoutMS        int                `mapstructure:"timeout_ms" doc:"the longest a record waits for its batch to fill, in ms"`
-	MaxInFlightBytes connector.ByteSize `mapstructure:"max_in_flight_bytes" doc:"records accepted and not acknowledged, with what is kept to know their fate (216 bytes each); at the bound reading waits. The default grows, to 36MiB, with the Kafka partitions in use; a value of your own stays"`
+	MaxInFlightBytes connector.ByteSize `mapstructure:"max_in_flight_bytes" doc:"records accepted and not acknowledged, with what is kept to know their fate (224 bytes each); at the bound reading waits. The default grows, to 36MiB, with the Kafka partitions in use; a value of your own stays"`
 }
 
 // Mage's defaults for the first two keys, with the meaning that their names have.

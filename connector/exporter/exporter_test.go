@@ -89,7 +89,7 @@ func TestPublishBlocksAtTheBound(t *testing.T) {
 
 // What the documentation says of the bound.
 func TestInFlightBytes(t *testing.T) {
-	if exporter.RecordOverhead != 216 {
+	if exporter.RecordOverhead != 224 {
 		t.Errorf("a record takes %d bytes next to its own; change the doc of max_in_flight_bytes too", exporter.RecordOverhead)
 	}
 	b := exporter.DefaultBatching()

@@ -109,6 +109,7 @@ func options() []expr.Option {
 			"metadata": types.Map{
 				"key": types.Any, "time": types.Any, "dest_topic": types.Any, "partition": types.Any, "headers": types.Any,
 			},
+			"source":   types.Map{"topic": types.Any, "partition": types.Any, "offset": types.Any, "timestamp": types.Any},
 			budgetName: types.TypeOf(&budget{}),
 		}),
 		expr.MaxNodes(maxNodes),

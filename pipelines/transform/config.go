@@ -19,6 +19,8 @@ import (
 //	          name that is there twice the last counts
 //	key       the key as text, or nil
 //	metadata  {key, time, dest_topic, partition, headers}; each nil when not set
+//	source    {topic, partition, offset, timestamp (ms)}, where Kafka had it;
+//	          each nil for other sources
 //
 // beside the language's own functions, merge(map, map, …) and omit(map, name, …).
 // What an expression hands on untouched keeps its bytes: maps, lists, numbers.

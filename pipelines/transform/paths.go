@@ -32,8 +32,8 @@ func (w *wanted) settle() {
 
 // reads are the variables that expressions name, and what they take of data.
 type reads struct {
-	data          *wanted // nil: nothing
-	key, metadata bool
+	data                  *wanted // nil: nothing
+	key, metadata, source bool
 }
 
 // look adds what the expression reads.
@@ -51,8 +51,10 @@ func (r *reads) Visit(node *ast.Node) {
 			r.key = true
 		case "metadata":
 			r.metadata = true
+		case "source":
+			r.source = true
 		case "$env":
-			r.key, r.metadata, r.ofData().whole = true, true, true
+			r.key, r.metadata, r.source, r.ofData().whole = true, true, true, true
 		}
 	case *ast.MemberNode:
 		if name, ok := n.Property.(*ast.StringNode); ok {

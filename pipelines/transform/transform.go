@@ -94,6 +94,9 @@ func (w *machine) forget(needs *reads) {
 	if needs.metadata {
 		w.env["metadata"] = nil
 	}
+	if needs.source {
+		w.env["source"] = nil
+	}
 	w.record.forget()
 	w.out = output{}
 }
@@ -113,6 +116,9 @@ func (w *machine) fill(needs *reads, m *connector.Message) error {
 	}
 	if needs.metadata {
 		w.env["metadata"] = metadata(m)
+	}
+	if needs.source {
+		w.env["source"] = source(m.Read)
 	}
 	return nil
 }
@@ -141,6 +147,18 @@ func metadata(m *connector.Message) map[string]any {
 			headers[h.Key] = orNil(h.Value)
 		}
 		out["headers"] = headers
+	}
+	return out
+}
+
+// source is where a broker had the message; all nil for other sources.
+func source(r *connector.Read) map[string]any {
+	if r == nil {
+		return map[string]any{"topic": nil, "partition": nil, "offset": nil, "timestamp": nil}
+	}
+	out := map[string]any{"topic": r.Topic, "partition": int(r.Partition), "offset": int(r.Offset), "timestamp": nil}
+	if !r.Time.IsZero() {
+		out["timestamp"] = int(r.Time.UnixMilli())
 	}
 	return out
 }

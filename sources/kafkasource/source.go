@@ -66,9 +66,13 @@ func (c *Config) Validate() []connector.Fault {
 	if _, err := c.pattern(); err != nil {
 		add("topics_pattern", "is not a regular expression (RE2 syntax); write it like orders-.*")
 	}
+	named := "topic"
+	if len(c.Topics) > 0 {
+		named = "topics"
+	}
 	for _, t := range c.topics() {
 		if !topicForm.MatchString(t) || t == "." || t == ".." {
-			add("topic", "a topic's name is 1 to 249 letters, digits, dots, dashes and underscores")
+			add(named, "a topic's name is 1 to 249 letters, digits, dots, dashes and underscores")
 		}
 	}
 	if c.ConsumerGroup == "" {

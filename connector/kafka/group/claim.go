@@ -151,6 +151,7 @@ func (c *claim) publishBatch(ctx context.Context, records []broker.Record) error
 	offsets := make([]int64, len(records))
 	messages := make([]*connector.Message, len(records))
 	space := make([]connector.Message, len(records))
+	places := make([]connector.Read, len(records))
 	first := int64(-1)
 	ack := func(m *connector.Message, r connector.Result) {
 		if i, ok := slices.BinarySearch(offsets, m.Seq); ok {
@@ -161,6 +162,8 @@ func (c *claim) publishBatch(ctx context.Context, records []broker.Record) error
 		r := &records[i]
 		offsets[i] = r.Offset
 		space[i] = connector.Message{Partition: connector.AnyPartition, Key: r.Key, Value: r.Value, Headers: r.Headers, Time: r.Timestamp, Seq: r.Offset, Ack: ack}
+		places[i] = connector.Read{Topic: c.tp.Topic, Partition: c.tp.Partition, Offset: r.Offset, Time: r.Timestamp}
+		space[i].Read = &places[i]
 		messages[i] = &space[i]
 		if ticket := c.mark.Begin(r.Offset + 1); i == 0 {
 			first = ticket
