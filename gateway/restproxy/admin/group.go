@@ -176,7 +176,7 @@ func groupLags(r *request) (string, []admin.Lag, error) {
 	case err != nil:
 		return id, nil, err
 	case len(lags) == 0:
-		return id, nil, wire.Errorf(http.StatusNotFound, "Consumer group offsets could not be found.")
+		return id, nil, wire.Errorf(http.StatusNotFound, "Consumer group offsets could not be found: the group has committed none yet.")
 	}
 	return id, lags, nil
 }
