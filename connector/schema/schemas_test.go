@@ -241,3 +241,18 @@ func BenchmarkEncodeAvro(b *testing.B) {
 		}
 	}
 }
+
+// spread is a sink that says what it could do with.
+type spread struct{ connector.Sink }
+
+func (spread) InFlight() int { return 123 }
+
+// The bound of what is in flight follows the partitions also behind a schema.
+func TestInFlightIsPassedOn(t *testing.T) {
+	for want, next := range map[int]connector.Sink{123: spread{}, 0: nil} {
+		s, ok := NewEncodingSink(next, nil, Formats{}, "t", nil).(interface{ InFlight() int })
+		if !ok || s.InFlight() != want {
+			t.Errorf("%d is not passed on", want)
+		}
+	}
+}

@@ -167,6 +167,14 @@ func blame(err error) error {
 	return connector.Errorf(connector.Unknown, "%w", err)
 }
 
+// InFlight passes on what the sink behind could do with.
+func (s *encodingSink) InFlight() int {
+	if next, ok := s.next.(interface{ InFlight() int }); ok {
+		return next.InFlight()
+	}
+	return 0
+}
+
 // Close implements connector.Sink.
 func (s *encodingSink) Close(ctx context.Context) error {
 	return errors.Join(s.next.Close(ctx), s.reg.Close())

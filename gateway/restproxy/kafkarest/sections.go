@@ -168,7 +168,13 @@ func (r *reading) producer() {
 		}
 	}
 	for _, f := range r.Producer.Validate() {
-		r.fault("producer."+strings.ReplaceAll(f.Path, "_", "."), "%s", f.Message)
+		key := "producer." + strings.ReplaceAll(f.Path, "_", ".")
+		for theirs, ours := range producerPaths {
+			if ours == f.Path && (r.props["producer."+theirs] != "" || r.props["client."+theirs] != "") {
+				key = "producer." + theirs // as it stands in the file
+			}
+		}
+		r.fault(key, "%s", f.Message)
 	}
 }
 
